@@ -1,0 +1,48 @@
+# TokenWatcher: `make help` lists what there is.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+DATA ?= data
+PORT ?= 3000
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo serve test check format bench requirements clean
+
+help: ## List the commands
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## Build .venv with everything the server and its tests need from Python
+
+$(STAMP): requirements/dev.txt server/pyproject.toml sdk/pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) (hash-checked) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e sdk -e server
+	@touch $@
+
+demo: $(STAMP) ## See it work: a made-up company's 90 days, and live traffic, on a throw-away instance
+	@exec $(BIN)/tokenwatcher demo --port $(PORT)
+
+serve: $(STAMP) ## Run an empty, private instance in ./data
+	@exec $(BIN)/tokenwatcher serve --port $(PORT) --data-dir $(DATA)
+
+test: $(STAMP) ## Run every test (brings Chromium where it can)
+	@bash scripts/test.sh $(ARGS)
+
+check: $(STAMP) ## Format, lint, types, architecture, templates, spelling, dependencies
+	@bash scripts/check.sh
+
+format: $(STAMP) ## Format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(STAMP) ## Measure (QUICK=1 for under a minute)
+	@$(BIN)/python -m bench $(if $(QUICK),--quick)
+
+requirements: ## Compile the pinned, hashed requirements anew (needs uv)
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/runtime.txt requirements/runtime.in
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/dev.txt requirements/dev.in
+
+clean: ## Remove the environment and what the tools left
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist screenshots

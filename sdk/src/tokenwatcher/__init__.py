@@ -1,0 +1,1 @@
+"""Tells TokenWatcher what your LLM calls cost."""

@@ -1,0 +1,1 @@
+"""The `tokenwatcher` command."""

@@ -1,0 +1,1 @@
+"""Control data: workspaces, projects, keys, people and prices, in SQLite or PostgreSQL."""

@@ -1,0 +1,129 @@
+"""Every control table on one page. Instants are microseconds since 1970, UTC."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _id() -> Column[str]:
+    return Column("id", String(36), primary_key=True)
+
+
+def _instant(name: str, *, nullable: bool = False) -> Column[int]:
+    return Column(name, BigInteger, nullable=nullable)
+
+
+workspaces = Table(
+    "workspaces",
+    metadata,
+    _id(),
+    Column("name", String(100), nullable=False),
+    Column("slug", String(100), nullable=False, unique=True),
+    _instant("created_at"),
+)
+
+projects = Table(
+    "projects",
+    metadata,
+    _id(),
+    Column("workspace_id", ForeignKey("workspaces.id"), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("slug", String(100), nullable=False),
+    Column("environment", String(20), nullable=False),  # production, staging, development, test
+    _instant("created_at"),
+    UniqueConstraint("workspace_id", "slug"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    _id(),
+    Column("workspace_id", ForeignKey("workspaces.id"), nullable=False),
+    Column("project_id", ForeignKey("projects.id"), nullable=True),  # null: the whole workspace
+    Column("name", String(100), nullable=False),
+    Column("kind", String(10), nullable=False),  # live, test, dev, read
+    Column("prefix", String(16), nullable=False),
+    Column("hash", LargeBinary(32), nullable=False, unique=True),  # SHA-256 of the raw key
+    _instant("created_at"),
+    _instant("revoked_at", nullable=True),
+    _instant("last_used_at", nullable=True),
+)
+
+users = Table(
+    "users",
+    metadata,
+    _id(),
+    Column("username", String(200), nullable=False, unique=True),
+    Column("password_hash", String(255), nullable=False),  # argon2id
+    _instant("created_at"),
+    _instant("password_changed_at"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("hash", LargeBinary(32), primary_key=True),  # SHA-256 of the id in the cookie
+    Column("user_id", ForeignKey("users.id"), nullable=False),
+    _instant("created_at"),
+    _instant("last_seen_at"),
+    _instant("expires_at"),
+    Index("ix_sessions_user_id", "user_id"),
+)
+
+sign_in_links = Table(
+    "sign_in_links",
+    metadata,
+    Column("hash", LargeBinary(32), primary_key=True),  # SHA-256 of the token in the link
+    Column("user_id", ForeignKey("users.id"), nullable=False),
+    _instant("expires_at"),
+    _instant("used_at", nullable=True),
+)
+
+custom_prices = Table(
+    "custom_prices",
+    metadata,
+    _id(),
+    Column("provider", String(50), nullable=False),  # '*' stands for any provider
+    Column("model_pattern", String(300), nullable=False),  # exact, or with * at either end
+    _instant("valid_from"),
+    Column("rates", Text, nullable=False),  # JSON: picodollars per unit, as text
+    Column("note", String(300), nullable=False, default=""),
+    _instant("created_at"),
+    _instant("removed_at", nullable=True),
+)
+
+rate_lines = Table(
+    "rate_lines",  # every rate line that ever priced an event, so that each stays explainable
+    metadata,
+    Column("id", String(64), primary_key=True),  # digest of the content
+    Column("content", Text, nullable=False),
+    _instant("created_at"),
+)
+
+instance = Table(
+    "instance",  # one row: what this instance is
+    metadata,
+    Column("only", Integer, primary_key=True),
+    _instant("created_at"),
+    Column("is_demo", Boolean, nullable=False, default=False),
+)

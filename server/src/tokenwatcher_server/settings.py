@@ -1,0 +1,158 @@
+"""Every setting once: its variable, type, default, a sentence, and whether it is a secret.
+
+`load` reads the environment and raises SettingsError naming the variable that is wrong; a
+value never appears in a message.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+TRUE, FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no"})
+
+
+class SettingsError(Exception):
+    """The start must stop: `variable` is the one to mend, the message says how."""
+
+    def __init__(self, variable: str, message: str) -> None:
+        super().__init__(f"{variable}: {message}")
+        self.variable = variable
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    environment: str = "production"
+    data_dir: Path = Path("data")
+    host: str = "127.0.0.1"
+    port: int = 3000
+    database_url: str | None = None
+    events_url: str | None = None
+    dashboard_auth_enabled: bool = True
+    dashboard_username: str = "admin"
+    dashboard_password: str | None = None
+    dashboard_session_secret: str | None = None
+    dashboard_session_cookie_name: str = "tokenwatcher_session"
+    csrf_secret: str | None = None
+    ingest_max_batch_size: int = 1000
+    ingest_max_body_bytes: int | None = None
+    ingest_allowed_origins: tuple[str, ...] = ()
+    allow_ingest_cost_override: bool = False
+    store_prompts: bool = False
+    rollup_rebuild_secret: str | None = None
+    trusted_proxies: tuple[str, ...] = ()
+
+
+class Setting(msgspec.Struct, frozen=True):
+    variable: str
+    field: str
+    parse: Callable[[str], object]
+    sentence: str
+    secret: bool = False
+
+
+def _boolean(text: str) -> bool:
+    lowered = text.strip().lower()
+    if lowered in TRUE:
+        return True
+    if lowered in FALSE:
+        return False
+    raise ValueError("use true or false")
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not text.strip().isascii() or not text.strip().isdigit():
+            raise ValueError(f"use a whole number from {least} to {most}")
+        number = int(text)
+        if not least <= number <= most:
+            raise ValueError(f"use a whole number from {least} to {most}")
+        return number
+
+    return parse
+
+
+def _environment(text: str) -> str:
+    if text not in {"production", "development"}:
+        raise ValueError("use production or development")
+    return text
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _text(text: str) -> str:
+    return text
+
+
+SETTINGS = (
+    Setting("TOKENWATCHER_ENV", "environment", _environment,
+            "`production` (the default) or `development`."),
+    Setting("TOKENWATCHER_DATA_DIR", "data_dir", Path,
+            "The folder that holds this instance: its databases and its generated secrets."),
+    Setting("TOKENWATCHER_HOST", "host", _text, "The address to listen on."),
+    Setting("TOKENWATCHER_PORT", "port", _whole(0, 65535),
+            "The port to listen on; 0 takes any free one."),
+    Setting("DATABASE_URL", "database_url", _text,
+            "Where control data lives; by default an SQLite file in the data folder.", True),
+    Setting("EVENTS_URL", "events_url", _text,
+            "Where events live; by default the embedded store in the data folder.", True),
+    Setting("DASHBOARD_AUTH_ENABLED", "dashboard_auth_enabled", _boolean,
+            "Whether the dashboard asks for a sign-in."),
+    Setting("DASHBOARD_USERNAME", "dashboard_username", _text,
+            "The name of the first user, made at the first start."),
+    Setting("DASHBOARD_PASSWORD", "dashboard_password", _text,
+            "The first user's password; generated and printed once where it is not set.", True),
+    Setting("DASHBOARD_SESSION_SECRET", "dashboard_session_secret", _text,
+            "At least 32 characters that sign sessions; generated where it is not set.", True),
+    Setting("DASHBOARD_SESSION_COOKIE_NAME", "dashboard_session_cookie_name", _text,
+            "The name of the session cookie."),
+    Setting("CSRF_SECRET", "csrf_secret", _text,
+            "Signs CSRF tokens; the session secret where it is not set.", True),
+    Setting("INGEST_MAX_BATCH_SIZE", "ingest_max_batch_size", _whole(1, 10_000),
+            "The most events in one batch."),
+    Setting("INGEST_MAX_BODY_BYTES", "ingest_max_body_bytes", _whole(1024, 256 * 1024 * 1024),
+            "The largest body after decompression; by default 1 MB for one event, 8 for a batch."),
+    Setting("INGEST_ALLOWED_ORIGINS", "ingest_allowed_origins", _list,
+            "Browser origins that may send events, separated by commas."),
+    Setting("ALLOW_INGEST_COST_OVERRIDE", "allow_ingest_cost_override", _boolean,
+            "Whether a client's own `totalCostUsd` is taken instead of our price."),
+    Setting("STORE_PROMPTS", "store_prompts", _boolean,
+            "Whether prompts and completions that a client sends are stored."),
+    Setting("ROLLUP_REBUILD_SECRET", "rollup_rebuild_secret", _text,
+            "The bearer secret for `POST /api/admin/rebuild-rollups`.", True),
+    Setting("TRUSTED_PROXIES", "trusted_proxies", _list,
+            "Addresses or networks whose forwarded headers are believed, separated by commas."),
+)  # fmt: skip
+
+
+def load(environ: Mapping[str, str] = os.environ, **overrides: object) -> Settings:
+    """Read the settings; `overrides` (from the command line) win over the environment.
+
+    A secret may be given as `NAME_FILE`, the path of a file that holds it.
+    """
+    values: dict[str, object] = {}
+    for setting in SETTINGS:
+        text = _value_of(setting, environ)
+        if text is None:
+            continue
+        try:
+            values[setting.field] = setting.parse(text)
+        except ValueError as error:
+            raise SettingsError(setting.variable, str(error)) from None
+    values.update({name: value for name, value in overrides.items() if value is not None})
+    return Settings(**values)  # type: ignore[arg-type]  # each parser gives its field's type
+
+
+def _value_of(setting: Setting, environ: Mapping[str, str]) -> str | None:
+    text = environ.get(setting.variable)
+    path = environ.get(f"{setting.variable}_FILE") if setting.secret else None
+    if text and path:
+        raise SettingsError(setting.variable, f"set it or {setting.variable}_FILE, not both")
+    if path:
+        try:
+            return Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            raise SettingsError(f"{setting.variable}_FILE", "the file can't be read") from None
+    return text or None
