@@ -1,0 +1,1 @@
+"""From bytes to a durable event: body, decode, scope, price, commit (see `pipeline.py`)."""

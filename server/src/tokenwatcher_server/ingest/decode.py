@@ -1,0 +1,165 @@
+"""Bytes to wire events, or every reason why not.
+
+The good path decodes straight to structs. Only a refused body is looked at again, event by
+event, so that the answer can name each bad field.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import msgspec
+
+from tokenwatcher_server.events.tokens import Tokens
+from tokenwatcher_server.ingest.rules import Broken, examine
+from tokenwatcher_server.ingest.wire import KNOWN_FIELDS, RawBatch, WireBatch, WireEvent
+from tokenwatcher_server.kernel.errors import AppError, Issue, Kind, invalid
+
+MOST_ISSUES = 100
+
+_event_decoder = msgspec.json.Decoder(WireEvent)
+_batch_decoder = msgspec.json.Decoder(WireBatch)
+_raw_batch_decoder = msgspec.json.Decoder(RawBatch)
+_plain_decoder = msgspec.json.Decoder()
+
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_ESCAPED_NUL = b"\\u0000"
+_BRACKETED_KEY = re.compile(r"\[\.\.\.\]")
+_PATH = re.compile(r" - at (?:`key` in )?`\$\.?(?P<path>[^`]*)`$")
+
+
+class Decoded(msgspec.Struct, frozen=True):
+    """Good events in the order sent, and each one's token buckets beside it."""
+
+    events: list[WireEvent]
+    tokens: list[Tokens]
+    unknown_fields: int
+    """How many fields this server doesn't know were ignored."""
+
+
+def decode_event(body: bytes, now_us: int) -> Decoded:
+    """Decode the body of a single event; raises AppError naming every bad field."""
+    try:
+        event = _event_decoder.decode(body)
+    except _UNREADABLE as error:
+        _refuse(_issues_of(error))
+    tokens, broken = examine(event, now_us, nul_possible=_ESCAPED_NUL in body)
+    if broken:
+        _refuse(_as_issues(broken, ""))
+    return Decoded([event], [tokens], _look_at_keys(body, single=True))
+
+
+def decode_batch(body: bytes, now_us: int, *, most_events: int) -> Decoded:
+    """Decode `{"events": [...]}`; one bad event refuses all, and every bad one is named."""
+    try:
+        events = _batch_decoder.decode(body).events
+    except _UNREADABLE as error:
+        _refuse_batch(body, error, now_us, most_events)
+    _check_size(len(events), most_events)
+    nul_possible = _ESCAPED_NUL in body
+    tokens: list[Tokens] = []
+    issues: list[Issue] = []
+    for position, event in enumerate(events):
+        buckets, broken = examine(event, now_us, nul_possible=nul_possible)
+        tokens.append(buckets)
+        if broken:
+            issues += _as_issues(broken, f"events[{position}]")
+    if issues:
+        _refuse(issues)
+    return Decoded(events, tokens, _look_at_keys(body, single=False))
+
+
+def _check_size(count: int, most_events: int) -> None:
+    if count == 0:
+        _refuse([Issue("events", "a batch needs at least one event")])
+    if count > most_events:
+        raise AppError(
+            Kind.TOO_LARGE,
+            "BATCH_TOO_LARGE",
+            f"The batch has {count} events; at most {most_events} are taken at once.",
+        )
+
+
+def _refuse_batch(body: bytes, error: Exception, now_us: int, most_events: int) -> NoReturn:
+    """Judge every event by itself, to name all that is wrong and not only the first."""
+    try:
+        raws = _raw_batch_decoder.decode(body).events
+    except _UNREADABLE as envelope_error:
+        _refuse(_issues_of(envelope_error))
+    _check_size(len(raws), most_events)
+    issues: list[Issue] = []
+    for position, raw in enumerate(raws):
+        issues += _judge(raw, f"events[{position}]", now_us)
+        if len(issues) >= MOST_ISSUES:
+            break
+    _refuse(issues or _issues_of(error))
+
+
+def _judge(raw: msgspec.Raw, path: str, now_us: int) -> Sequence[Issue]:
+    try:
+        event = _event_decoder.decode(raw)
+    except _UNREADABLE as error:
+        return _issues_of(error, path)
+    return _as_issues(examine(event, now_us, nul_possible=True)[1], path)
+
+
+def _as_issues(broken: Sequence[Broken], path: str) -> list[Issue]:
+    return [Issue(_join(path, field), message) for field, message in broken]
+
+
+def _issues_of(error: Exception, prefix: str = "") -> list[Issue]:
+    if isinstance(error, msgspec.ValidationError):
+        text = str(error)
+        found = _PATH.search(text)
+        path = _BRACKETED_KEY.sub("", found["path"]) if found else ""
+        return [Issue(_join(prefix, path), _PATH.sub("", text).replace("`", ""))]
+    raise AppError(Kind.INVALID, "MALFORMED_JSON", "The body is not well-formed JSON in UTF-8.")
+
+
+def _join(prefix: str, path: str) -> str:
+    return f"{prefix}.{path}" if prefix and path else prefix or path
+
+
+def _refuse(issues: Sequence[Issue]) -> NoReturn:
+    raise invalid("The input has invalid fields; nothing was stored.", *issues[:MOST_ISSUES])
+
+
+def _look_at_keys(body: bytes, *, single: bool) -> int:
+    """Refuse an object with the same key twice; count the fields that nobody knows.
+
+    Counting `":` is enough in all but odd bodies: it finds every key that is followed by its
+    colon at once, so where it equals the number of distinct keys, none came twice.
+    """
+    document = _plain_decoder.decode(body)
+    events: list[dict[str, Any]] = [document] if single else document["events"]
+    keys = 0 if single else len(document)
+    unknown = 0
+    for event in events:
+        keys += len(event)
+        if not event.keys() <= KNOWN_FIELDS:
+            unknown += len(event.keys() - KNOWN_FIELDS)
+        for field in ("tags", "metadata", "serverToolCalls"):
+            if inner := event.get(field):
+                keys += len(inner)
+    if body.count(b'":') != keys:
+        _find_duplicate_keys(body)
+    return unknown
+
+
+def _find_duplicate_keys(body: bytes) -> None:
+    try:
+        json.loads(body, object_pairs_hook=_distinct)
+    except RecursionError:
+        raise AppError(Kind.INVALID, "MALFORMED_JSON", "The JSON is nested too deeply.") from None
+
+
+def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    distinct = dict(pairs)
+    if len(distinct) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                _refuse([Issue(key[:60], "the same key is given twice in one object")])
+            seen.add(key)
+    return distinct

@@ -1,0 +1,105 @@
+"""Everything that happens to events between the request's body and its acknowledgement."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from tokenwatcher_server.events.event import Cost, Event, PricedEvent
+from tokenwatcher_server.events.store import Conflict
+from tokenwatcher_server.ingest.commit import Committer
+from tokenwatcher_server.ingest.decode import Decoded, decode_batch, decode_event
+from tokenwatcher_server.ingest.receipt import (
+    BatchReceipt,
+    EventReceipt,
+    batch_receipt,
+    event_receipt,
+)
+from tokenwatcher_server.ingest.scope import Policy, Projects, Writer, choose_projects, scope
+from tokenwatcher_server.kernel.clock import Clock
+from tokenwatcher_server.kernel.errors import AppError, Issue, Kind
+from tokenwatcher_server.observability.metrics import Metrics
+
+
+class Prices(Protocol):
+    def price_batch(self, events: Sequence[Event]) -> list[Cost]:
+        """The cost of each event, in order."""
+        ...
+
+    async def keep_new_lines(self) -> None:
+        """Keep the rate lines used for the first time, so that every cost stays explainable."""
+        ...
+
+
+class Ingest(msgspec.Struct, frozen=True):
+    """The parts that ingest is made of, and its limits."""
+
+    clock: Clock
+    projects: Projects
+    prices: Prices
+    committer: Committer
+    metrics: Metrics
+    policy: Policy
+    most_events: int
+
+
+async def accept_event(parts: Ingest, writer: Writer, body: bytes) -> EventReceipt:
+    """Take one event; it is on disk when this returns. Raises AppError."""
+    now_us = parts.clock.now_us()
+    decoded = decode_event(body, now_us)
+    batch, duplicates = await _store(parts, writer, decoded, now_us, single=True)
+    return event_receipt(batch[0], duplicate=bool(duplicates))
+
+
+async def accept_batch(parts: Ingest, writer: Writer, body: bytes) -> BatchReceipt:
+    """Take a batch, whole or not at all; it is on disk when this returns. Raises AppError."""
+    now_us = parts.clock.now_us()
+    decoded = decode_batch(body, now_us, most_events=parts.most_events)
+    batch, duplicates = await _store(parts, writer, decoded, now_us, single=False)
+    return batch_receipt(batch, duplicates)
+
+
+async def _store(
+    parts: Ingest, writer: Writer, decoded: Decoded, now_us: int, *, single: bool
+) -> tuple[list[PricedEvent], int]:
+    """Scope, price, commit; gives the batch and how many of it were stored before."""
+    project_ids = await choose_projects(decoded.events, writer, parts.projects, single=single)
+    events = scope(
+        decoded.events, decoded.tokens, project_ids, writer.workspace_id, parts.policy, now_us
+    )
+    costs = parts.prices.price_batch(events)
+    await parts.prices.keep_new_lines()
+    batch = [PricedEvent(event, cost) for event, cost in zip(events, costs, strict=True)]
+    outcome = await parts.committer.commit(batch)
+    if isinstance(outcome, Conflict):
+        raise _conflict(outcome, single=single)
+    _count(parts.metrics, batch, len(outcome.duplicates), decoded.unknown_fields)
+    return batch, len(outcome.duplicates)
+
+
+def _conflict(conflict: Conflict, *, single: bool) -> AppError:
+    message = "was already used for an event with other content"
+    return AppError(
+        Kind.CONFLICT,
+        "EVENT_ID_CONFLICT",
+        "An event id was already used with different content; nothing was stored.",
+        issues=[
+            Issue("id" if single else f"events[{position}].id", message)
+            for position in conflict.positions
+        ],
+    )
+
+
+def _count(
+    metrics: Metrics, batch: Sequence[PricedEvent], duplicates: int, unknown_fields: int
+) -> None:
+    metrics.events.labels("stored").inc(len(batch) - duplicates)
+    if duplicates:
+        metrics.events.labels("duplicate").inc(duplicates)
+    if unknown_fields:
+        metrics.unknown_fields.inc(unknown_fields)
+    unpriced = sum(
+        priced.cost.total is None and priced.event.event_type == "usage" for priced in batch
+    )
+    if unpriced:
+        metrics.unpriced.inc(unpriced)
