@@ -24,6 +24,7 @@ _raw_batch_decoder = msgspec.json.Decoder(RawBatch)
 _plain_decoder = msgspec.json.Decoder()
 
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_SPACED_COLON = re.compile(rb'"[ \t\r\n]+:')
 _ESCAPED_NUL = b"\\u0000"
 _BRACKETED_KEY = re.compile(r"\[\.\.\.\]")
 _PATH = re.compile(r" - at (?:`key` in )?`\$\.?(?P<path>[^`]*)`$")
@@ -128,8 +129,8 @@ def _refuse(issues: Sequence[Issue]) -> NoReturn:
 def _look_at_keys(body: bytes, *, single: bool) -> int:
     """Refuse an object with the same key twice; count the fields that nobody knows.
 
-    Counting `":` is enough in all but odd bodies: it finds every key that is followed by its
-    colon at once, so where it equals the number of distinct keys, none came twice.
+    Counting `":` is enough in all but odd bodies: where every key is followed by its colon at
+    once, and their number is that of the distinct keys, none came twice.
     """
     document = _plain_decoder.decode(body)
     events: list[dict[str, Any]] = [document] if single else document["events"]
@@ -142,7 +143,7 @@ def _look_at_keys(body: bytes, *, single: bool) -> int:
         for field in ("tags", "metadata", "serverToolCalls"):
             if inner := event.get(field):
                 keys += len(inner)
-    if body.count(b'":') != keys:
+    if body.count(b'":') != keys or _SPACED_COLON.search(body):
         _find_duplicate_keys(body)
     return unknown
 

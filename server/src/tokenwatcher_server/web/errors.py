@@ -68,3 +68,7 @@ def internal(request_id: str) -> Problem:
     return problem(
         500, "INTERNAL_ERROR", "Something went wrong here; the log has the details.", request_id
     )
+
+
+def method_not_allowed(request_id: str) -> Problem:
+    return problem(405, "METHOD_NOT_ALLOWED", "This method is not allowed here.", request_id)

@@ -1,0 +1,111 @@
+"""Runs the HTTP server in this process until it is told to stop."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+
+from tokenwatcher_server.app import App, running_app
+from tokenwatcher_server.cli.instance import RunningServer, announced
+from tokenwatcher_server.settings import Settings, SettingsError
+
+HEADER_MILLISECONDS = 5_000
+DRAIN_SECONDS = 3.0
+PORTS_TO_TRY = 100
+
+WhenReady = Callable[[App, str], Awaitable[None]]
+"""Called with the application and its address once it answers; may run as long as it likes."""
+
+
+async def run_server(settings: Settings, when_ready: WhenReady) -> None:
+    """Serve until SIGINT or SIGTERM, then finish what was accepted."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with running_app(settings) as app:
+        port = free_port(settings.host) if settings.port == 0 else settings.port
+        server = _server(app, settings.host, port)
+        serving = asyncio.create_task(server.serve(), name="http")
+        await _listening(settings.host, port, serving)
+        url = f"http://{_shown_host(settings.host)}:{port}"
+        with announced(settings.data_dir, _announcement(app, url)):
+            ready = asyncio.ensure_future(when_ready(app, url))
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait({stopping, serving, ready}, return_when=asyncio.FIRST_COMPLETED)
+            if ready.done() and not stop.is_set() and ready.exception() is None:
+                await asyncio.wait({stopping, serving}, return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            await _finish(ready)
+            server.stop()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(serving, DRAIN_SECONDS)
+
+
+async def _finish(task: asyncio.Future[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+def _server(app: App, host: str, port: int) -> Server:
+    return Server(
+        app.asgi,
+        address=host,
+        port=port,
+        interface=Interfaces.ASGINL,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=HEADER_MILLISECONDS, max_buffer_size=65_536
+        ),
+        websockets=False,
+        backlog=1024,
+        log_enabled=False,
+    )
+
+
+async def _listening(host: str, port: int, serving: asyncio.Task[None]) -> None:
+    """Return once the port takes connections; raise what stopped the server if it did."""
+    while True:
+        if serving.done():
+            await serving
+        with suppress(OSError):
+            _, writer = await asyncio.open_connection(_shown_host(host), port)
+            writer.close()
+            return
+        await asyncio.sleep(0.01)
+
+
+def _announcement(app: App, url: str) -> RunningServer:
+    return RunningServer(os.getpid(), url, app.services.local_token)
+
+
+def _shown_host(host: str) -> str:
+    """Where this machine reaches a server that listens on `host`."""
+    if host in {"0.0.0.0", ""}:  # noqa: S104 - compared, not bound
+        return "127.0.0.1"
+    if host == "::":
+        return "[::1]"
+    return f"[{host}]" if ":" in host else host
+
+
+def free_port(host: str, wanted: int = 0) -> int:
+    """The wanted port, or the next one that is free; any free one for 0.
+
+    Raises SettingsError where none of the next hundred is.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    last = min(wanted + PORTS_TO_TRY, 65_536) if wanted else 1
+    for port in range(wanted, last):
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with suppress(OSError):
+                probe.bind((host, port))
+                return int(probe.getsockname()[1])
+    raise SettingsError("TOKENWATCHER_PORT", f"no free port from {wanted} on; choose another")

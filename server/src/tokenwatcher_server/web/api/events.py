@@ -1,0 +1,145 @@
+"""`GET /api/events` and `/api/events/{id}`: stored events, newest first, and one explained."""
+
+import base64
+import binascii
+from typing import Any
+
+import msgspec
+from litestar import Request, get
+
+from tokenwatcher_server.access.principal import Principal
+from tokenwatcher_server.events.event import Event
+from tokenwatcher_server.events.query import EventFilter
+from tokenwatcher_server.events.store import StoredEvent
+from tokenwatcher_server.events.tokens import INPUT_BUCKETS, OUTPUT_BUCKETS
+from tokenwatcher_server.ingest.receipt import CostReceipt, cost_receipt
+from tokenwatcher_server.kernel.clock import iso
+from tokenwatcher_server.kernel.errors import Issue, invalid, not_found
+from tokenwatcher_server.kernel.money import usd_text
+from tokenwatcher_server.web.services import services_of
+
+
+class EventAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    """An event with the field names of ingest. What was never said is left out."""
+
+    id: str
+    workspace_id: str
+    project_id: str
+    timestamp: str
+    received_at: str
+    event_type: str
+    status: str
+    provider: str
+    model: str
+    usage_quality: str
+    cost: CostReceipt
+    priced: bool
+    requested_model: str | None = None
+    service_tier: str | None = None
+    requested_service_tier: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    cache_write_5m_tokens: int | None = msgspec.field(default=None, name="cacheWrite5mTokens")
+    cache_write_1h_tokens: int | None = msgspec.field(default=None, name="cacheWrite1hTokens")
+    reasoning_tokens: int | None = None
+    tool_prompt_tokens: int | None = None
+    audio_input_tokens: int | None = None
+    audio_output_tokens: int | None = None
+    image_input_tokens: int | None = None
+    server_tool_calls: dict[str, int] = {}
+    latency_ms: int | None = None
+    time_to_first_token_ms: int | None = None
+    streaming: bool | None = None
+    user_id: str | None = None
+    end_user_id: str | None = None
+    session_id: str | None = None
+    request_id: str | None = None
+    response_id: str | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
+    parent_span_id: str | None = None
+    error_type: str | None = None
+    error_message: str | None = None
+    tags: dict[str, str] = {}
+    metadata: dict[str, str] = {}
+    reported_cost_usd: str | None = None
+    price_match: str | None = None
+    unpriced_reason: str | None = None
+    prompt: str | None = None
+    completion: str | None = None
+
+
+class EventsAnswer(msgspec.Struct, frozen=True, rename="camel"):
+    events: list[EventAnswer]
+    next_cursor: str | None
+
+
+def event_answer(stored: StoredEvent) -> EventAnswer:
+    """Turn a stored event back into what the wire calls it."""
+    event, cost = stored.priced.event, stored.priced.cost
+    return EventAnswer(
+        timestamp=iso(event.occurred_at),
+        received_at=iso(event.received_at),
+        cost=cost_receipt(cost),
+        priced=cost.total is not None,
+        price_match=cost.price_match,
+        unpriced_reason=cost.unpriced_reason,
+        reported_cost_usd=None if event.reported_cost is None else usd_text(event.reported_cost),
+        **_counts(event),
+        **{name: getattr(event, name) for name in _SAME_NAMES},
+    )
+
+
+_SAME_NAMES = tuple(
+    {field.name for field in msgspec.structs.fields(Event)}
+    & {field.name for field in msgspec.structs.fields(EventAnswer)}
+)
+
+
+def _counts(event: Event) -> dict[str, int | None]:
+    """The wire's wholes and parts, from the disjoint buckets."""
+    tokens = event.tokens
+    return {
+        "input_tokens": _whole(*(getattr(tokens, bucket) for bucket in INPUT_BUCKETS)),
+        "output_tokens": _whole(*(getattr(tokens, bucket) for bucket in OUTPUT_BUCKETS)),
+        "cache_read_tokens": _whole(tokens.cache_read, tokens.cache_read_audio),
+        "cache_write_tokens": _whole(
+            tokens.cache_write_5m, tokens.cache_write_1h, tokens.cache_write_other
+        ),
+        "cache_write_5m_tokens": tokens.cache_write_5m,
+        "cache_write_1h_tokens": tokens.cache_write_1h,
+        "reasoning_tokens": tokens.output_reasoning,
+        "tool_prompt_tokens": tokens.input_tool_prompt,
+        "audio_input_tokens": _whole(tokens.input_audio, tokens.cache_read_audio),
+        "audio_output_tokens": tokens.output_audio,
+        "image_input_tokens": tokens.input_image,
+    }
+
+
+def _whole(*parts: int | None) -> int | None:
+    said = [part for part in parts if part is not None]
+    return sum(said) if said else None
+
+
+def encode_cursor(stored: StoredEvent) -> str:
+    event = stored.priced.event
+    return base64.urlsafe_b64encode(f"{event.occurred_at}:{event.id}".encode()).decode()
+
+
+def decode_cursor(cursor: str) -> tuple[int, str]:
+    """The (occurred_at, id) after which a page begins; raises AppError for anything else."""
+    try:
+        occurred_at, _, event_id = (
+            base64.b64decode(cursor[:200].encode(), altchars=b"-_", validate=True)
+            .decode()
+            .partition(":")
+        )
+        if not event_id or not 0 <= int(occurred_at) < 2**62:
+            raise ValueError(cursor)
+    except (ValueError, binascii.Error):
+        raise invalid(
+            "The cursor is not one of ours.", Issue("cursor", "is not a cursor of this list")
+        ) from None
+    return int(occurred_at), event_id

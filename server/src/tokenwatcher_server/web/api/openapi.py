@@ -1,0 +1,68 @@
+"""`GET /openapi.json`: the framework's description, with the two raw ingest routes added."""
+
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, get
+
+from tokenwatcher_server.ingest.receipt import BatchReceipt, EventReceipt
+from tokenwatcher_server.ingest.wire import WireBatch, WireEvent
+from tokenwatcher_server.web.errors import Problem
+
+_INGEST = {
+    "/api/ingest": ("Send one event", WireEvent, EventReceipt),
+    "/api/ingest/batch": ("Send a batch, stored whole or not at all", WireBatch, BatchReceipt),
+}
+_REFUSALS = {
+    "400": "Malformed, out of limits, or a project of another workspace",
+    "401": "No valid API key",
+    "403": "A key of the wrong kind",
+    "408": "The body did not arrive in time",
+    "409": "An id already used with different content",
+    "413": "The body or the batch is too large",
+    "415": "Not JSON, or an unknown content coding",
+    "503": "Can't commit now; nothing was stored",
+}
+
+
+@get("/openapi.json", include_in_schema=False)
+async def openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
+    document = request.app.openapi_schema.to_schema()
+    add_ingest(document)
+    return Response(msgspec.json.encode(document), media_type="application/json")
+
+
+def add_ingest(document: dict[str, Any]) -> None:
+    """Describe the raw routes from the very structs that decode and answer them."""
+    types = [WireEvent, WireBatch, EventReceipt, BatchReceipt, Problem]
+    _, schemas = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    components = document.setdefault("components", {})
+    components.setdefault("schemas", {}).update(schemas)
+    components.setdefault("securitySchemes", {})["apiKey"] = {"type": "http", "scheme": "bearer"}
+    for path, (summary, body, receipt) in _INGEST.items():
+        document.setdefault("paths", {})[path] = {
+            "post": {
+                "summary": summary,
+                "security": [{"apiKey": []}],
+                "requestBody": {"required": True, "content": _json(body)},
+                "responses": {
+                    "200": {"description": "Stored durably", "content": _json(receipt)},
+                    **{status: _refusal(text) for status, text in _REFUSALS.items()},
+                },
+            }
+        }
+
+
+def _json(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{kind.__name__}"}}}
+
+
+def _refusal(description: str) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        "description": description,
+        "content": {"application/problem+json": {"schema": schema}},
+    }
+
+
+ROUTES = (openapi,)

@@ -1,0 +1,125 @@
+"""The ASGI application: the framework with our errors, inside the envelope."""
+
+from typing import Any
+
+import msgspec
+from litestar import Litestar, Request, Response
+from litestar.config.app import AppConfig
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.openapi.config import OpenAPIConfig
+from litestar.status_codes import HTTP_500_INTERNAL_SERVER_ERROR
+
+from tokenwatcher_server import __version__
+from tokenwatcher_server.ingest.pipeline import Ingest
+from tokenwatcher_server.kernel.errors import AppError, Issue
+from tokenwatcher_server.observability.logs import logger
+from tokenwatcher_server.web.error_page import error_page, wants_page
+from tokenwatcher_server.web.errors import (
+    PROBLEM_JSON,
+    Problem,
+    headers_of,
+    internal,
+    problem,
+    problem_of,
+)
+from tokenwatcher_server.web.ingest_endpoint import ingest_handlers
+from tokenwatcher_server.web.middleware.envelope import Application, Envelope
+from tokenwatcher_server.web.routes import ROUTES
+from tokenwatcher_server.web.services import Services
+
+LARGEST_DASHBOARD_BODY = 1_000_000
+_CODES = {
+    400: "INVALID_INPUT",
+    404: "NOT_FOUND",
+    405: "METHOD_NOT_ALLOWED",
+    413: "BODY_TOO_LARGE",
+    415: "UNSUPPORTED_MEDIA_TYPE",
+}
+
+AnyRequest = Request[Any, Any, Any]
+
+
+def build_application(services: Services, ingest: Ingest) -> Application:
+    """Everything the server answers, as one ASGI callable."""
+    framework = Litestar.from_config(
+        AppConfig(
+            route_handlers=list(ROUTES),
+            state=State({"services": services}),
+            exception_handlers={
+                AppError: _on_app_error,
+                HTTPException: _on_http_exception,
+                UnicodeDecodeError: _on_malformed,
+                RecursionError: _on_malformed,
+                msgspec.DecodeError: _on_malformed,
+                HTTP_500_INTERNAL_SERVER_ERROR: _on_anything_else,
+            },
+            openapi_config=OpenAPIConfig(title="TokenWatcher", version=__version__, path="/-"),
+            logging_config=None,
+            request_max_body_size=LARGEST_DASHBOARD_BODY,
+        )
+    )
+    raw = ingest_handlers(services.settings, services.keys, ingest)
+    return Envelope(framework, raw)
+
+
+def _answer(
+    request: AnyRequest, found: Problem, headers: dict[str, str] | None = None
+) -> Response[Any]:
+    if wants_page(request):
+        return error_page(request, found, headers or {})
+    return Response(
+        msgspec.json.encode(found),
+        status_code=found.status,
+        media_type=PROBLEM_JSON,
+        headers=headers,
+    )
+
+
+def _on_app_error(request: AnyRequest, error: AppError) -> Response[Any]:
+    return _answer(request, problem_of(error, _request_id(request)), headers_of(error))
+
+
+def _on_http_exception(request: AnyRequest, error: HTTPException) -> Response[Any]:
+    """The framework's own refusals: no such route, method, or unreadable input."""
+    status = error.status_code
+    if status >= 500:
+        return _on_anything_else(request, error)
+    issues = _validation_issues(error) if isinstance(error, ValidationException) else []
+    detail = {404: "There is nothing here.", 405: "This method is not allowed here."}.get(
+        status, "The request can't be understood."
+    )
+    found = problem(
+        status, _CODES.get(status, "INVALID_INPUT"), detail, _request_id(request), issues
+    )
+    return _answer(request, found, dict(error.headers or {}))
+
+
+def _validation_issues(error: ValidationException) -> list[Issue]:
+    extra = error.extra if isinstance(error.extra, list) else []
+    return [
+        Issue(str(item.get("key", "")), str(item.get("message", "is not valid")))
+        for item in extra
+        if isinstance(item, dict)
+    ]
+
+
+def _on_malformed(request: AnyRequest, _error: Exception) -> Response[Any]:
+    found = problem(
+        400, "MALFORMED_JSON", "The body is not well-formed JSON in UTF-8.", _request_id(request)
+    )
+    return _answer(request, found)
+
+
+def _on_anything_else(request: AnyRequest, error: Exception) -> Response[Any]:
+    logger().error(
+        "a request failed",
+        request_id=_request_id(request),
+        path=request.scope["path"],
+        exc_info=error,
+    )
+    return _answer(request, internal(_request_id(request)))
+
+
+def _request_id(request: AnyRequest) -> str:
+    return str(request.scope["state"].get("request_id", ""))

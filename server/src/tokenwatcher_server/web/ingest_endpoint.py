@@ -1,0 +1,144 @@
+"""`POST /api/ingest` and `/api/ingest/batch`, as raw ASGI: the hot path of the server."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from time import perf_counter
+
+import msgspec
+
+from tokenwatcher_server.access.keys import Key, KeyVerifier
+from tokenwatcher_server.ingest.body import ClientGone, read_body
+from tokenwatcher_server.ingest.pipeline import Ingest, accept_batch, accept_event
+from tokenwatcher_server.ingest.receipt import BatchReceipt, EventReceipt
+from tokenwatcher_server.ingest.scope import Writer
+from tokenwatcher_server.kernel.errors import AppError, Kind
+from tokenwatcher_server.settings import Settings
+from tokenwatcher_server.web.errors import headers_of, problem_of
+from tokenwatcher_server.web.middleware.envelope import (
+    Headers,
+    RawHandler,
+    Receive,
+    Scope,
+    Send,
+    send_body,
+    send_problem,
+)
+
+EVENT_BYTES = 1_000_000
+BATCH_BYTES = 8_000_000
+
+_TOKEN = re.compile(rb"[A-Za-z0-9_]{1,200}\Z")
+_json = msgspec.json.Encoder()
+
+Accept = Callable[[Ingest, Writer, bytes], Awaitable[EventReceipt | BatchReceipt]]
+
+
+def ingest_handlers(
+    settings: Settings, keys: KeyVerifier, parts: Ingest
+) -> Mapping[str, RawHandler]:
+    """The raw handlers by path."""
+    limit = settings.ingest_max_body_bytes
+    origins = frozenset(settings.ingest_allowed_origins)
+    return {
+        "/api/ingest": _Endpoint(keys, parts, accept_event, limit or EVENT_BYTES, origins),
+        "/api/ingest/batch": _Endpoint(keys, parts, accept_batch, limit or BATCH_BYTES, origins),
+    }
+
+
+class _Endpoint:
+    def __init__(
+        self,
+        keys: KeyVerifier,
+        parts: Ingest,
+        accept: Accept,
+        limit: int,
+        origins: frozenset[str],
+    ) -> None:
+        self._keys = keys
+        self._parts = parts
+        self._accept = accept
+        self._limit = limit
+        self._origins = origins
+
+    async def __call__(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        cors = _cors(headers.get(b"origin"), self._origins)
+        if scope["method"] != "POST":
+            await self._other_method(scope, headers, cors, send)
+            return
+        began = perf_counter()
+        try:
+            writer = await self._writer(scope)
+            body = await read_body(headers, receive, self._limit)
+            receipt = await self._accept(self._parts, writer, body)
+        except AppError as error:
+            self._parts.metrics.refused.labels(error.code).inc()
+            problem = problem_of(error, scope["state"]["request_id"])
+            await send_problem(send, problem, headers_of(error) | _text(cors))
+        except ClientGone:
+            return
+        else:
+            await send_body(send, 200, _json.encode(receipt), "application/json", cors)
+            self._parts.metrics.acknowledge_seconds.observe(perf_counter() - began)
+
+    async def _writer(self, scope: Scope) -> Writer:
+        """Who may write where, before anything of the body is read."""
+        key = await self._key(scope)
+        if key is None:
+            raise AppError(Kind.UNAUTHENTICATED, "UNAUTHENTICATED", "A valid API key is needed.")
+        if key.kind == "read":
+            raise AppError(Kind.FORBIDDEN, "WRONG_KEY_KIND", "A read key can't send events.")
+        return Writer(key.workspace_id, key.project_id)
+
+    async def _key(self, scope: Scope) -> Key | None:
+        raw = bearer(scope["headers"])
+        if raw is None:
+            return None
+        return self._keys.cached(raw) or await self._keys.verify(raw)
+
+    async def _other_method(
+        self,
+        scope: Scope,
+        headers: Headers,
+        cors: list[tuple[bytes, bytes]],
+        send: Send,
+    ) -> None:
+        if scope["method"] == "OPTIONS":
+            if b"origin" in headers and not cors:
+                raise AppError(
+                    Kind.FORBIDDEN, "ORIGIN_NOT_ALLOWED", "This origin may not send events."
+                )
+            await send({"type": "http.response.start", "status": 204, "headers": cors})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        problem = method_not_allowed(scope["state"]["request_id"])
+        await send_problem(send, problem, {"Allow": "POST, OPTIONS"})
+
+
+def bearer(headers: list[tuple[bytes, bytes]]) -> str | None:
+    """The token of the one Authorization header, None where it is missing or malformed."""
+    values = [value for name, value in headers if name == b"authorization"]
+    if len(values) != 1:
+        return None
+    scheme, space, token = values[0].partition(b" ")
+    if scheme.lower() != b"bearer" or not space or not _TOKEN.match(token):
+        return None
+    return token.decode("ascii")
+
+
+def _cors(origin: bytes | None, allowed: frozenset[str]) -> list[tuple[bytes, bytes]]:
+    """The headers for an allowed origin, none for another."""
+    if origin is None or not allowed:
+        return []
+    if "*" not in allowed and origin.decode("latin-1") not in allowed:
+        return []
+    return [
+        (b"access-control-allow-origin", origin),
+        (b"access-control-allow-methods", b"POST, OPTIONS"),
+        (b"access-control-allow-headers", b"Authorization, Content-Type, Content-Encoding"),
+        (b"access-control-max-age", b"600"),
+        (b"vary", b"Origin"),
+    ]
+
+
+def _text(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    return {name.decode(): value.decode("latin-1") for name, value in headers}

@@ -1,0 +1,140 @@
+"""The outermost layer: what every request must have, and what every answer carries.
+
+1. A request needs one sound Host header and gets a request id.
+2. Ingest goes straight to its raw handler, everything else to the framework.
+3. Every answer carries the security headers and the request id; whatever fails is answered
+   as a problem, with the details in the log alone.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from tokenwatcher_server.kernel.errors import AppError, invalid
+from tokenwatcher_server.kernel.ids import new_id
+from tokenwatcher_server.observability.logs import logger
+from tokenwatcher_server.web.errors import (
+    PROBLEM_JSON,
+    Problem,
+    headers_of,
+    internal,
+    problem_of,
+)
+
+Scope = Any
+Receive = Callable[[], Awaitable[Any]]
+Send = Callable[[Any], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+Headers = Mapping[bytes, bytes]
+RawHandler = Callable[[Scope, Headers, Receive, Send], Awaitable[None]]
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'self'; script-src 'self'; style-src 'self'; object-src 'none'; "
+    "base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+)
+SECURITY_HEADERS = [
+    (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"server", b"tokenwatcher"),
+]
+NO_STORE = (b"cache-control", b"no-store")
+
+_HOST = re.compile(
+    rb"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::(?P<port>[0-9]{1,5}))?\Z"
+)
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9-]{8,64}\Z")
+
+
+class Envelope:
+    def __init__(self, application: Application, raw_handlers: Mapping[str, RawHandler]) -> None:
+        self._application = application
+        self._raw_handlers = raw_handlers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._application(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        request_id = _request_id(headers.get(b"x-request-id"))
+        scope.setdefault("state", {})["request_id"] = request_id
+        answer = _Answer(send, request_id)
+        try:
+            _check_host(scope["headers"])
+            raw = self._raw_handlers.get(scope["path"])
+            if raw is not None:
+                await raw(scope, headers, receive, answer)
+            else:
+                await self._application(scope, receive, answer)
+        except AppError as error:
+            await send_problem(answer, problem_of(error, request_id), headers_of(error))
+        except Exception:  # noqa: BLE001 - the last resort: nobody else would answer
+            logger().exception("a request failed", request_id=request_id, path=scope["path"])
+            if not answer.started:
+                await send_problem(answer, internal(request_id))
+
+
+class _Answer:
+    """The `send` that handlers see: adds what every answer carries."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id.encode()
+        self.started = False
+
+    async def __call__(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            headers = list(message.get("headers", ()))
+            headers += SECURITY_HEADERS
+            headers.append((b"x-request-id", self._request_id))
+            if not any(name.lower() == b"cache-control" for name, _ in headers):
+                headers.append(NO_STORE)
+            message = {**message, "headers": headers}
+        await self._send(message)
+
+
+def _request_id(given: bytes | None) -> str:
+    if given is not None and _REQUEST_ID.match(given):
+        return given.decode("ascii")
+    return new_id()
+
+
+def _check_host(headers: list[tuple[bytes, bytes]]) -> None:
+    hosts = [value for name, value in headers if name == b"host"]
+    found = _HOST.match(hosts[0]) if len(hosts) == 1 else None
+    if found is None or int(found["port"] or 0) > 65535:
+        raise invalid("The request needs exactly one valid Host header.", code="BAD_HOST")
+
+
+async def send_problem(
+    send: Send, problem: Problem, headers: Mapping[str, str] | None = None
+) -> None:
+    extra = [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
+    await send_body(send, problem.status, msgspec.json.encode(problem), PROBLEM_JSON, extra)
+
+
+async def send_body(
+    send: Send,
+    status: int,
+    body: bytes,
+    content_type: str,
+    headers: list[tuple[bytes, bytes]] | None = None,
+) -> None:
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [
+                (b"content-type", content_type.encode()),
+                (b"content-length", str(len(body)).encode()),
+                *(headers or []),
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})

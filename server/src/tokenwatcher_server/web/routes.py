@@ -1,0 +1,34 @@
+"""Every URL on one page. The two ingest routes are raw handlers: see `ingest_endpoint.py`."""
+
+from tokenwatcher_server.web.api import (
+    auth,
+    events,
+    health,
+    keys,
+    local,
+    openapi,
+    projects,
+    stats,
+    workspaces,
+)
+from tokenwatcher_server.web.pages import assets, login, overview
+
+ROUTES = (
+    # pages
+    *overview.ROUTES,
+    *login.ROUTES,
+    *assets.ROUTES,
+    # usage, for a session or a read key
+    *stats.ROUTES,
+    *events.ROUTES,
+    # the door
+    *auth.ROUTES,
+    # control data
+    *workspaces.ROUTES,
+    *projects.ROUTES,
+    *keys.ROUTES,
+    # operations
+    *health.ROUTES,
+    *openapi.ROUTES,
+    *local.ROUTES,
+)

@@ -1,0 +1,34 @@
+"""What a running server is made of; handlers reach it by `services_of(request)`."""
+
+from typing import Any, cast
+
+import msgspec
+
+from tokenwatcher_server.access.keys import KeyVerifier
+from tokenwatcher_server.access.projects import ProjectDirectory
+from tokenwatcher_server.control.database import Database
+from tokenwatcher_server.events.store import EventStore
+from tokenwatcher_server.ingest.commit import Committer
+from tokenwatcher_server.kernel.clock import Clock
+from tokenwatcher_server.observability.metrics import Metrics
+from tokenwatcher_server.pricing.book import PriceBook
+from tokenwatcher_server.settings import Settings
+
+
+class Services(msgspec.Struct, frozen=True, kw_only=True):
+    settings: Settings
+    clock: Clock
+    database: Database
+    store: EventStore
+    prices: PriceBook
+    committer: Committer
+    metrics: Metrics
+    keys: KeyVerifier
+    projects: ProjectDirectory
+    local_token: str
+    """Lets the command line of this machine ask the running server (see `web/api/local.py`)."""
+
+
+def services_of(request: Any) -> Services:
+    """The services of the application that serves this request."""
+    return cast(Services, request.app.state.services)
