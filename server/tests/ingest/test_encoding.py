@@ -3,6 +3,7 @@
 import gzip
 import sys
 import zlib
+from collections.abc import Callable
 
 import pytest
 
@@ -23,7 +24,7 @@ def raw_deflate(data: bytes) -> bytes:
     return compressor.compress(data) + compressor.flush()
 
 
-ENCODERS = {
+ENCODERS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
     "GZIP": gzip.compress,
     "deflate": zlib.compress,
@@ -78,7 +79,7 @@ def test_an_unknown_coding_is_not_supported(coding: str) -> None:
 
 
 def test_a_zstd_frame_that_asks_for_a_huge_window_is_refused() -> None:
-    options = {zstd.CompressionParameter.window_log: 27}
+    options: dict[int, int] = {zstd.CompressionParameter.window_log: 27}
     frame = zstd.compress(b"x" * 20_000_000, options=options)
     with pytest.raises(AppError):
         decompress(frame, "zstd", 100_000_000)

@@ -10,7 +10,7 @@ _CREDENTIALS = re.compile(
     | \b(?:AKIA|ASIA)[A-Z0-9]{12,}
     | \beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)?
     | (?P<label>(?:api[-_]?key|password|passwd|secret|token|authorization)["']?\s*[:=]\s*["']?)
-      [^\s"',;&]{6,}
+      (?:(?:Bearer|Basic)\s+)?[^\s"',;&]{6,}
     | (?P<url>://[^\s:/@]*:)[^\s/@]+(?=@)
     """,
     re.VERBOSE | re.IGNORECASE,
