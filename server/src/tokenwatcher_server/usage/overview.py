@@ -1,0 +1,120 @@
+"""What the overview shows beside the stats: its chart, comparisons, and how the month goes."""
+
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import msgspec
+from msgspec.structs import replace
+
+from tokenwatcher_server.events.query import Dimension, Scope, UsageQuery
+from tokenwatcher_server.events.store import EventStore
+from tokenwatcher_server.kernel.clock import DAY_US
+from tokenwatcher_server.kernel.period import (
+    Interval,
+    Period,
+    bucket_starts,
+    day_of,
+    day_start,
+    last_days,
+    month_of,
+)
+from tokenwatcher_server.usage.chart import Chart, stacked
+from tokenwatcher_server.usage.forecast import month_end
+from tokenwatcher_server.usage.palette import ModelKey, colours
+from tokenwatcher_server.usage.report import Report, only, report
+from tokenwatcher_server.usage.request import MAX_DAYS, UsageRequest
+from tokenwatcher_server.usage.result import Stats, Totals
+from tokenwatcher_server.usage.stats import (
+    PROVIDER_AND_MODEL,
+    question,
+    stats_of,
+    stats_questions,
+)
+
+HOURLY_UP_TO = 2 * DAY_US
+DAILY_UP_TO = 190 * DAY_US
+
+
+class Overview(msgspec.Struct, frozen=True, kw_only=True):
+    stats: Stats
+    interval: Interval
+    chart: Chart
+    colours: dict[ModelKey, int]
+    before: Totals
+    """The period of the same length before this one, as far as this one has gone."""
+    before_tags: dict[str | None, Totals]
+    yesterday_so_far: Totals
+    """Yesterday up to this time of day."""
+    month: Totals
+    month_forecast: int | None
+
+
+async def overview(store: EventStore, request: UsageRequest, scope: Scope, now_us: int) -> Overview:
+    """Everything the page shows but the newest events, from one round trip."""
+    stats_asked = stats_questions(request, scope, now_us, day_zone=request.zone)
+    questions = stats_asked | _page_questions(request, scope, now_us)
+    return _overview_of(request, now_us, await report(store, questions))
+
+
+def interval_for(period: Period) -> Interval:
+    """Buckets fine enough to show a shape and few enough to be read."""
+    if period.length_us <= HOURLY_UP_TO:
+        return "hour"
+    return "day" if period.length_us <= DAILY_UP_TO else "month"
+
+
+def _page_questions(request: UsageRequest, scope: Scope, now_us: int) -> dict[str, UsageQuery]:
+    base = question(request, scope, now_us)
+    before = replace(base, period=_before(base.period, now_us))
+    questions = {
+        "chart": replace(base, interval=interval_for(base.period), group_by=PROVIDER_AND_MODEL),
+        "before": before,
+        "yesterday_so_far": replace(base, period=_yesterday_so_far(now_us, request.zone)),
+        "month": replace(base, period=month_of(now_us, request.zone)),
+        "known_models": replace(
+            base,
+            measures=("calls",),
+            period=last_days(MAX_DAYS, now_us),
+            filters=(),
+            group_by=PROVIDER_AND_MODEL,
+        ),
+    }
+    if request.tag_key is not None:
+        questions["before_tags"] = replace(before, group_by=(Dimension("tag", request.tag_key),))
+    return questions
+
+
+def _before(period: Period, now_us: int) -> Period:
+    """What came before, cut as the present period is cut by now, so that like meets like."""
+    earlier = period.before()
+    elapsed = min(max(now_us - period.start_us, 1), period.length_us)
+    return Period(earlier.start_us, earlier.start_us + elapsed)
+
+
+def _yesterday_so_far(now_us: int, zone: ZoneInfo) -> Period:
+    today = day_of(now_us, zone)
+    start = day_start(today - timedelta(days=1), zone)
+    return Period(start, start + now_us - day_start(today, zone) + 1)
+
+
+def _overview_of(request: UsageRequest, now_us: int, answers: Report) -> Overview:
+    stats = stats_of(request, now_us, answers, day_zone=request.zone)
+    interval = interval_for(stats.period)
+    palette = colours(
+        (provider or "", model or "")
+        for provider, model in (line.group for line in answers["known_models"])
+    )
+    month = only(answers["month"])
+    return Overview(
+        stats=stats,
+        interval=interval,
+        chart=stacked(
+            list(bucket_starts(stats.period, interval, request.zone)), answers["chart"], palette
+        ),
+        colours=palette,
+        before=only(answers["before"]),
+        before_tags={line.group[0]: line.totals for line in answers.get("before_tags", [])},
+        yesterday_so_far=only(answers["yesterday_so_far"]),
+        month=month,
+        month_forecast=month_end(month.cost, month_of(now_us, request.zone), now_us),
+    )

@@ -1,0 +1,33 @@
+"""One colour for each model, on every page and under every filter."""
+
+import hashlib
+from collections.abc import Iterable
+
+SLOTS = 10
+"""How many colours there are; `static/tokens.css` has one for each and a grey for the rest."""
+
+ModelKey = tuple[str, str]
+"""Provider and model."""
+
+
+def colours(models: Iterable[ModelKey]) -> dict[ModelKey, int]:
+    """Give every model a slot from 1 to SLOTS, the most used first.
+
+    A model asks for the slot that its name hashes to and takes the next free one where that is
+    taken, so the ten most used never share a colour, and a newcomer moves nobody who is used
+    more. The models must be those of the whole scope, not of a filter or a chosen period.
+    """
+    taken: dict[ModelKey, int] = {}
+    free = set(range(1, SLOTS + 1))
+    for model in models:
+        slot = preferred_slot(model)
+        while free and slot not in free:
+            slot = slot % SLOTS + 1
+        free.discard(slot)
+        taken[model] = slot
+    return taken
+
+
+def preferred_slot(model: ModelKey) -> int:
+    digest = hashlib.sha256("\0".join(model).encode()).digest()
+    return digest[0] % SLOTS + 1
