@@ -14,6 +14,11 @@ from tokenwatcher_server.events.store import StoreRefused
 from tokenwatcher_server.observability import logs
 from tokenwatcher_server.settings import Settings, SettingsError
 
+FIRST_EVENT = (
+    '{"provider": "openai", "model": "gpt-4o-mini", "inputTokens": 1200, '
+    '"outputTokens": 300, "tags": {"feature": "chat"}}'
+)
+
 
 @click.command()
 @click.option("--host", help="The address to listen on.  [default: 127.0.0.1]")
@@ -68,8 +73,7 @@ def _first_start_text(welcome: Welcome, url: str) -> str:
         f"  curl {url}/api/ingest \\",
         f"    -H 'Authorization: Bearer {welcome.raw_key}' \\",
         "    -H 'Content-Type: application/json' \\",
-        """    -d '{"provider": "openai", "model": "gpt-4o-mini", "inputTokens": 1200, """
-        """"outputTokens": 300, "tags": {"feature": "chat"}}'""",
+        f"    -d '{FIRST_EVENT}'",
         "",
     ]
     return "\n".join(lines)

@@ -13,7 +13,7 @@ from tokenwatcher_server.ingest.receipt import BatchReceipt, EventReceipt
 from tokenwatcher_server.ingest.scope import Writer
 from tokenwatcher_server.kernel.errors import AppError, Kind
 from tokenwatcher_server.settings import Settings
-from tokenwatcher_server.web.errors import headers_of, problem_of
+from tokenwatcher_server.web.errors import headers_of, method_not_allowed, problem_of
 from tokenwatcher_server.web.middleware.envelope import (
     Headers,
     RawHandler,

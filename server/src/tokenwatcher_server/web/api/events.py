@@ -2,21 +2,22 @@
 
 import base64
 import binascii
-from typing import Any
+import re
 
 import msgspec
-from litestar import Request, get
 
-from tokenwatcher_server.access.principal import Principal
 from tokenwatcher_server.events.event import Event
-from tokenwatcher_server.events.query import EventFilter
 from tokenwatcher_server.events.store import StoredEvent
 from tokenwatcher_server.events.tokens import INPUT_BUCKETS, OUTPUT_BUCKETS
 from tokenwatcher_server.ingest.receipt import CostReceipt, cost_receipt
 from tokenwatcher_server.kernel.clock import iso
-from tokenwatcher_server.kernel.errors import Issue, invalid, not_found
+from tokenwatcher_server.kernel.errors import Issue, invalid
 from tokenwatcher_server.kernel.money import usd_text
-from tokenwatcher_server.web.services import services_of
+
+
+MOST_EVENTS = 500
+DEFAULT_EVENTS = 50
+_MICROSECONDS = re.compile(r"[0-9]{1,18}\Z", re.ASCII)
 
 
 class EventAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
@@ -128,18 +129,74 @@ def encode_cursor(stored: StoredEvent) -> str:
     return base64.urlsafe_b64encode(f"{event.occurred_at}:{event.id}".encode()).decode()
 
 
-def decode_cursor(cursor: str) -> tuple[int, str]:
-    """The (occurred_at, id) after which a page begins; raises AppError for anything else."""
+def decode_cursor(cursor: str) -> tuple[int, str] | None:
+    """The (occurred_at, id) after which a page begins, None for anything that is no cursor."""
     try:
-        occurred_at, _, event_id = (
-            base64.b64decode(cursor[:200].encode(), altchars=b"-_", validate=True)
-            .decode()
-            .partition(":")
-        )
-        if not event_id or not 0 <= int(occurred_at) < 2**62:
-            raise ValueError(cursor)
+        text = base64.b64decode(cursor.encode(), altchars=b"-_", validate=True).decode()
     except (ValueError, binascii.Error):
-        raise invalid(
-            "The cursor is not one of ours.", Issue("cursor", "is not a cursor of this list")
-        ) from None
+        return None
+    occurred_at, _, event_id = text.partition(":")
+    if not event_id or not _MICROSECONDS.match(occurred_at):
+        return None
     return int(occurred_at), event_id
+
+
+class EventsRequest(msgspec.Struct, frozen=True):
+    usage: UsageRequest
+    limit: int
+    before: tuple[int, str] | None
+
+
+def parse_events_request(parameters: Parameters) -> EventsRequest:
+    """Read `limit`, `cursor` and the filters of `/api/stats`; raises AppError."""
+    reader = Reader(parameters)
+    usage = parse_with(reader)
+    limit = reader.whole("limit", 1, MOST_EVENTS, DEFAULT_EVENTS)
+    cursor = reader.one("cursor")
+    before = decode_cursor(cursor) if cursor else None
+    if cursor and before is None:
+        reader.wrong("cursor", "is not a cursor of this list")
+    reader.finish()
+    return EventsRequest(usage, limit, before)
+
+
+@get("/api/events", summary="Stored events, newest first")
+async def list_events(request: Request[Any, Any, Any], principal: Principal) -> EventsAnswer:
+    services = services_of(request)
+    wanted = parse_events_request(request.query_params.multi_items())
+    found = await services.store.events(
+        EventFilter(
+            scope=narrowed(principal.scope, wanted.usage),
+            period=wanted.usage.period(services.clock.now_us()),
+            filters=wanted.usage.filters,
+            before=wanted.before,
+            limit=wanted.limit,
+        )
+    )
+    full = len(found) == wanted.limit
+    return EventsAnswer(
+        events=[event_answer(stored) for stored in found],
+        next_cursor=encode_cursor(found[-1]) if full else None,
+    )
+
+
+@get("/api/events/{event_id:str}", summary="One event, its cost explained line by line")
+async def one_event(
+    request: Request[Any, Any, Any], principal: Principal, event_id: str
+) -> OneEventAnswer:
+    services = services_of(request)
+    stored = await services.store.event(principal.scope, event_id)
+    if stored is None:
+        raise not_found("There is no such event in what you may see.")
+    lines = await services.prices.explain(stored.priced)
+    return OneEventAnswer(event_answer(stored), [explained_line(line) for line in lines])
+
+
+class OneEventAnswer(msgspec.Struct, frozen=True, rename="camel"):
+    """One event, and its cost line by line: the lines add up to the total exactly."""
+
+    event: EventAnswer
+    explanation: list[ExplainedLine]
+
+
+ROUTES = (list_events, one_event)

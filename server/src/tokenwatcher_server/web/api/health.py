@@ -9,8 +9,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from tokenwatcher_server.web.auth import read_key_of
 from tokenwatcher_server.kernel.errors import AppError, Kind, unavailable
+from tokenwatcher_server.web.auth import read_key_of
 from tokenwatcher_server.web.services import Services, services_of
 
 

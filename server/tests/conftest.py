@@ -1,0 +1,106 @@
+"""A real server process for the tests that speak HTTP, one for each test process."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+COMMAND = [sys.executable, "-m", "tokenwatcher_server"]
+READY = "TokenWatcher is ready at "
+QUIET = {"TOKENWATCHER_API_KEY", "DASHBOARD_PASSWORD", "DATABASE_URL", "EVENTS_URL"}
+
+
+class Instance:
+    """A data folder with a server that runs on it, and the command line beside it."""
+
+    def __init__(self, data_dir: Path, **environment: str) -> None:
+        self.data_dir = data_dir
+        self.environment = {k: v for k, v in os.environ.items() if k not in QUIET} | environment
+        self.output: list[str] = []
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [*COMMAND, "serve", "--port", "0", "--data-dir", str(self.data_dir)],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=(self.data_dir.parent / "server.log").open("a"),
+            text=True,
+        )
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.output.append(line.rstrip("\n"))
+            if line.startswith(READY):
+                self.url = line.removeprefix(READY).strip()
+                return
+        log = (self.data_dir.parent / "server.log").read_text()
+        raise AssertionError(f"the server did not start: {self.output} {log}")
+
+    @property
+    def log(self) -> str:
+        return (self.data_dir.parent / "server.log").read_text()
+
+    def cli(self, *arguments: str) -> Any:
+        """Run a command on the data folder and give its JSON."""
+        done = subprocess.run(
+            [*COMMAND, *arguments, "--data-dir", str(self.data_dir), "--json"],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def key(self, *options: str) -> str:
+        """A new key; a project key of the default project unless the options say otherwise."""
+        raw: str = self.cli("keys", "create", *options)["rawKey"]
+        return raw
+
+    def client(self, key: str | None = None, **options: Any) -> httpx.Client:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30, **options)
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def stop(self) -> int:
+        """End the server as Ctrl-C would; gives its exit status."""
+        self.signal(signal.SIGINT)
+        assert self.process.stdout is not None
+        self.output += self.process.stdout.read().splitlines()
+        return self.process.wait(timeout=10)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture(scope="session")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    """A running server that tests share: they keep to workspaces and keys of their own."""
+    running = Instance(tmp_path_factory.mktemp("instance") / "data")
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def new_instance(tmp_path: Path) -> Iterator[Callable[..., Instance]]:
+    """Starts servers of a test's own, each with its folder; they end with the test."""
+    made: list[Instance] = []
+
+    def start(name: str = "data", **environment: str) -> Instance:
+        made.append(Instance(tmp_path / name, **environment))
+        return made[-1]
+
+    yield start
+    for running in made:
+        if running.process.poll() is None:
+            running.kill()

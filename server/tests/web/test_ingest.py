@@ -1,0 +1,335 @@
+"""Ingest over real HTTP: what is acknowledged, what is refused, and in which words."""
+
+import gzip
+import json
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+EVENT: dict[str, Any] = {
+    "provider": "openai",
+    "model": "gpt-4o-mini",
+    "inputTokens": 1000,
+    "outputTokens": 100,
+}
+
+
+def event(**fields: Any) -> dict[str, Any]:
+    return {**EVENT, "id": str(uuid.uuid4()), **fields}
+
+
+@pytest.fixture(scope="module")
+def key(instance: Any) -> str:
+    raw: str = instance.key()
+    return raw
+
+
+@pytest.fixture(scope="module")
+def reader(instance: Any) -> str:
+    raw: str = instance.key("--kind", "read")
+    return raw
+
+
+@pytest.fixture
+def client(instance: Any, key: str) -> Any:
+    with instance.client(key) as opened:
+        yield opened
+
+
+def stored(instance: Any, reader: str, event_id: str) -> httpx.Response:
+    with instance.client(reader) as reading:
+        response: httpx.Response = reading.get(f"/api/events/{event_id}")
+        return response
+
+
+def assert_problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = response.json()
+    assert (problem["status"], problem["code"]) == (status, code)
+    assert problem["error"] == problem["detail"]
+    assert problem["requestId"] == response.headers["x-request-id"]
+    return problem
+
+
+def test_an_acknowledged_event_is_there_and_priced(
+    client: httpx.Client, instance: Any, reader: str
+) -> None:
+    sent = event(tags={"feature": "chat", "n": 2}, cacheReadTokens=400)
+    response = client.post("/api/ingest", json=sent)
+    assert response.status_code == 200
+    receipt = response.json()
+    assert receipt["success"] is True
+    assert receipt["eventId"] == sent["id"]
+    assert receipt["duplicate"] is False
+    # gpt-4o-mini: $0.15 / $0.075 / $0.60 for a million tokens
+    assert receipt["cost"]["totalCost"] == "0.00018"
+    assert receipt["cost"]["priced"] is True
+    answer = stored(instance, reader, sent["id"]).json()
+    assert answer["event"]["inputTokens"] == 1000
+    assert answer["event"]["cacheReadTokens"] == 400
+    assert answer["event"]["tags"] == {"feature": "chat", "n": "2"}
+    assert sum(line["amount"] for line in answer["explanation"]) == 180_000_000
+
+
+def test_a_retry_is_acknowledged_and_counted_once(
+    client: httpx.Client, instance: Any, reader: str
+) -> None:
+    sent = event(userId=uuid.uuid4().hex)
+    answers = [client.post("/api/ingest", json=sent).json() for _ in range(10)]
+    assert [answer["duplicate"] for answer in answers] == [False] + [True] * 9
+    with instance.client(reader) as reading:
+        listed = reading.get("/api/events", params={"userId": sent["userId"]}).json()
+    assert len(listed["events"]) == 1
+
+
+def test_an_id_with_other_content_is_a_conflict_and_changes_nothing(
+    client: httpx.Client, instance: Any, reader: str
+) -> None:
+    sent = event()
+    client.post("/api/ingest", json=sent)
+    problem = assert_problem(
+        client.post("/api/ingest", json={**sent, "inputTokens": 1}), 409, "EVENT_ID_CONFLICT"
+    )
+    assert problem["issues"][0]["path"] == "id"
+    assert stored(instance, reader, sent["id"]).json()["event"]["inputTokens"] == 1000
+
+
+def test_a_batch_says_what_was_new_and_what_was_not(client: httpx.Client) -> None:
+    events = [event() for _ in range(5)]
+    first = client.post("/api/ingest/batch", json={"events": events[:3]}).json()
+    assert (first["count"], first["accepted"], first["duplicates"]) == (3, 3, 0)
+    again = client.post("/api/ingest/batch", json={"events": events}).json()
+    assert (again["count"], again["accepted"], again["duplicates"]) == (5, 2, 3)
+    assert again["eventIds"] == [sent["id"] for sent in events]
+
+
+@pytest.mark.parametrize("position", [0, 57, 99])
+def test_one_bad_event_refuses_the_batch_and_none_is_stored(
+    client: httpx.Client, instance: Any, reader: str, position: int
+) -> None:
+    events = [event() for _ in range(100)]
+    events[position]["inputTokens"] = "12"
+    problem = assert_problem(
+        client.post("/api/ingest/batch", json={"events": events}), 400, "INVALID_INPUT"
+    )
+    assert [issue["path"] for issue in problem["issues"]] == [f"events[{position}].inputTokens"]
+    for index in (0, 50, 99):
+        assert stored(instance, reader, events[index]["id"]).status_code == 404
+
+
+def test_the_same_response_seen_by_two_instrumentations_counts_once(client: httpx.Client) -> None:
+    answer_id = f"chatcmpl-{uuid.uuid4().hex}"
+    first = client.post("/api/ingest", json=event(responseId=answer_id)).json()
+    second = client.post("/api/ingest", json=event(responseId=answer_id)).json()
+    other = client.post("/api/ingest", json=event(responseId=answer_id, outputTokens=101)).json()
+    assert [first["duplicate"], second["duplicate"], other["duplicate"]] == [False, True, False]
+    stubs = [client.post("/api/ingest", json=event(responseId="stub")).json() for _ in range(2)]
+    assert [stub["duplicate"] for stub in stubs] == [False, False]
+
+
+def test_an_unknown_model_is_stored_unpriced_never_as_nothing(client: httpx.Client) -> None:
+    cost = client.post("/api/ingest", json=event(model="in-house-7b")).json()["cost"]
+    assert cost["priced"] is False
+    assert cost["totalCostUsd"] is None
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        "bearer x",
+        "Bearer  double",
+        "Basic dXNlcjpwYXNz",
+        "Bearer two words",
+        "Bearer\tx",
+        "Bearer tw_live_" + "a" * 49,
+        "Bearer " + "x" * 8000,
+        "Bearer é",
+    ],
+)
+def test_without_a_valid_key_the_answer_is_always_the_same(
+    instance: Any, authorization: str | None
+) -> None:
+    headers = {} if authorization is None else {"Authorization": authorization.encode("latin-1")}
+    with instance.client() as stranger:
+        response = stranger.post("/api/ingest", json=event(), headers=headers)
+    problem = assert_problem(response, 401, "UNAUTHENTICATED")
+    assert problem["detail"] == "A valid API key is needed."
+    assert response.headers["www-authenticate"] == "Bearer"
+
+
+def test_a_read_key_cant_write_and_an_ingest_key_cant_read(
+    instance: Any, key: str, reader: str
+) -> None:
+    with instance.client(reader) as reading:
+        assert_problem(reading.post("/api/ingest", json=event()), 403, "WRONG_KEY_KIND")
+    with instance.client(key) as writing:
+        assert writing.get("/api/events").status_code == 403
+        assert writing.get("/api/stats").status_code == 403
+
+
+def test_a_revoked_key_is_refused_on_the_next_request(instance: Any) -> None:
+    created = instance.cli("keys", "create")
+    with instance.client(created["rawKey"]) as revoked:
+        assert revoked.post("/api/ingest", json=event()).status_code == 200
+        instance.cli("keys", "revoke", created["id"])
+        # another process revoked it: within a second, on the next request after that
+
+        time.sleep(1.2)
+        assert_problem(revoked.post("/api/ingest", json=event()), 401, "UNAUTHENTICATED")
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["text/plain", "", "application/x-www-form-urlencoded", "application/json; charset=utf-16"],
+)
+def test_what_is_not_json_is_not_taken_for_it(client: httpx.Client, content_type: str) -> None:
+    response = client.post(
+        "/api/ingest", content=json.dumps(event()), headers={"Content-Type": content_type}
+    )
+    assert_problem(response, 415, "NOT_JSON")
+
+
+@pytest.mark.parametrize("coding", ["br", "gzip, gzip", "compress"])
+def test_an_unknown_content_coding_is_refused(client: httpx.Client, coding: str) -> None:
+    response = client.post(
+        "/api/ingest",
+        content=json.dumps(event()),
+        headers={"Content-Type": "application/json", "Content-Encoding": coding},
+    )
+    assert_problem(response, 415, "UNSUPPORTED_ENCODING")
+
+
+def test_a_compressed_body_is_read(client: httpx.Client) -> None:
+    response = client.post(
+        "/api/ingest",
+        content=gzip.compress(json.dumps(event()).encode()),
+        headers={"Content-Type": "application/json", "Content-Encoding": "gzip"},
+    )
+    assert response.status_code == 200
+
+
+def padded(size: int) -> bytes:
+    """A good event whose body has exactly this many bytes."""
+    body = json.dumps(event())[:-1] + ', "unknown": "'
+    return (body + "x" * (size - len(body) - 2) + '"}').encode()
+
+
+def chunks(body: bytes) -> Callable[[], Any]:
+    def pieces() -> Any:
+        for start in range(0, len(body), 64_000):
+            yield body[start : start + 64_000]
+
+    return pieces
+
+
+def test_the_size_limit_is_exact_whether_the_length_is_told_or_not(client: httpx.Client) -> None:
+    headers = {"Content-Type": "application/json"}
+    for size, status in ((999_999, 200), (1_000_000, 200), (1_000_001, 413)):
+        body = padded(size)
+        assert client.post("/api/ingest", content=body, headers=headers).status_code == status
+        body = padded(size)
+        chunked = client.post("/api/ingest", content=chunks(body)(), headers=headers)
+        assert chunked.status_code == status
+
+
+def test_a_bomb_is_refused_by_its_decompressed_size(client: httpx.Client) -> None:
+    response = client.post(
+        "/api/ingest/batch",
+        content=gzip.compress(b"[" + b" " * 50_000_000),
+        headers={"Content-Type": "application/json", "Content-Encoding": "gzip"},
+    )
+    assert_problem(response, 413, "BODY_TOO_LARGE")
+
+
+def test_too_many_events_are_refused_whole(client: httpx.Client) -> None:
+    events = [event() for _ in range(1001)]
+    response = client.post("/api/ingest/batch", json={"events": events})
+    assert_problem(response, 413, "BATCH_TOO_LARGE")
+    assert client.post("/api/ingest/batch", json={"events": events[:1000]}).status_code == 200
+
+
+def test_a_project_of_another_workspace_is_refused_by_name(instance: Any) -> None:
+    raw = instance.key("--workspace", "default")
+    with instance.client(raw) as client:
+        problem = assert_problem(
+            client.post("/api/ingest", json=event(projectSlug="foreign")), 400, "INVALID_INPUT"
+        )
+    assert problem["issues"][0]["path"] == "projectSlug"
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
+def test_ingest_takes_posts_alone(client: httpx.Client, method: str) -> None:
+    response = client.request(method, "/api/ingest")
+    assert_problem(response, 405, "METHOD_NOT_ALLOWED")
+    assert "POST" in response.headers["allow"]
+
+
+def test_every_answer_carries_the_security_headers(client: httpx.Client) -> None:
+    for response in (
+        client.post("/api/ingest", json=event()),
+        client.post("/api/ingest", content=b"{"),
+        client.get("/nowhere"),
+        client.get("/healthz"),
+        client.get("/api/stats"),
+    ):
+        assert "default-src 'self'" in response.headers["content-security-policy"]
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert response.headers["cache-control"] == "no-store"
+        assert len(response.headers.get_list("x-request-id")) == 1
+        assert response.headers["server"] == "tokenwatcher"
+
+
+@pytest.mark.parametrize("given", ["a" * 65, "short", "with space", "<script>", "a;b=c-------"])
+def test_a_strange_request_id_is_replaced(client: httpx.Client, given: str) -> None:
+    response = client.get("/healthz", headers={"X-Request-Id": given})
+    assert response.headers["x-request-id"] != given
+    kept = client.get("/healthz", headers={"X-Request-Id": "trace-12345678"})
+    assert kept.headers["x-request-id"] == "trace-12345678"
+
+
+def test_no_origin_may_send_unless_it_is_allowed(instance: Any) -> None:
+    with instance.client() as browser:
+        response = browser.options("/api/ingest", headers={"Origin": "https://evil.example"})
+    assert_problem(response, 403, "ORIGIN_NOT_ALLOWED")
+    assert "access-control-allow-origin" not in response.headers
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.example",
+        "null",
+        "https://good.example.evil",
+        "https://goodxexample",
+        "http://good.example",
+        "https://good.example.",
+        "https://good.example:8443",
+        "x" * 10_000,
+    ],
+)
+def test_only_the_very_origin_is_let_in(new_instance: Any, origin: str) -> None:
+    running = new_instance(INGEST_ALLOWED_ORIGINS="https://good.example")
+    key = running.key()
+    with running.client(key) as browser:
+        good = browser.options("/api/ingest", headers={"Origin": "https://good.example"})
+        assert good.status_code == 204
+        assert good.headers["access-control-allow-origin"] == "https://good.example"
+        assert good.headers["vary"] == "Origin"
+        refused = browser.post(
+            "/api/ingest", content=b"{", headers={"Origin": "https://good.example"}
+        )
+        assert refused.headers["access-control-allow-origin"] == "https://good.example"
+        for response in (
+            browser.options("/api/ingest", headers={"Origin": origin}),
+            browser.post("/api/ingest", json=event(), headers={"Origin": origin}),
+        ):
+            assert "access-control-allow-origin" not in response.headers
