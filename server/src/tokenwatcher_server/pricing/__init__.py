@@ -1,0 +1,1 @@
+"""What a call costs: prices as data, names matched to them by rule, exact integer arithmetic."""
