@@ -2,30 +2,37 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+RUNTIME := $(VENV)/.runtime-ready
 STAMP := $(VENV)/.ready
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 DATA ?= data
 PORT ?= 3000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check format bench requirements clean
+.PHONY: help setup demo serve test check format bench docs requirements clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## Build .venv with everything the server and its tests need from Python
 
-$(STAMP): requirements/dev.txt server/pyproject.toml sdk/pyproject.toml
+$(RUNTIME): requirements/runtime.txt server/pyproject.toml sdk/pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing into $(VENV) (hash-checked) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e sdk -e server
+	@echo "Installing TokenWatcher into $(VENV), every package checked against its hash ..."
+	@$(PIP) --require-hashes -r requirements/runtime.txt
+	@$(PIP) --no-build-isolation --no-deps -e sdk -e server
 	@touch $@
 
-demo: $(STAMP) ## See it work: a made-up company's 90 days, and live traffic, on a throw-away instance
+$(STAMP): $(RUNTIME) requirements/dev.txt
+	@echo "Installing what the tests and checks need ..."
+	@$(PIP) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+demo: $(RUNTIME) ## See it work: a made-up company's 90 days, and live traffic, on a throw-away instance
 	@exec $(BIN)/tokenwatcher demo --port $(PORT)
 
-serve: $(STAMP) ## Run an empty, private instance in ./data
-	@exec $(BIN)/tokenwatcher serve --port $(PORT) --data-dir $(DATA)
+serve: $(RUNTIME) ## Run an empty, private instance in ./data
+	@exec $(BIN)/tokenwatcher serve --port $(PORT) --next-free-port --data-dir $(DATA)
 
 test: $(STAMP) ## Run every test (brings Chromium where it can)
 	@bash scripts/test.sh $(ARGS)
@@ -39,6 +46,9 @@ format: $(STAMP) ## Format the code
 
 bench: $(STAMP) ## Measure (QUICK=1 for under a minute)
 	@$(BIN)/python -m bench $(if $(QUICK),--quick)
+
+docs: $(STAMP) ## Write the generated pages of docs/ anew
+	@$(BIN)/python scripts/generate_docs.py
 
 requirements: ## Compile the pinned, hashed requirements anew (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/runtime.txt requirements/runtime.in

@@ -1,0 +1,64 @@
+"""Writes docs/settings.md and docs/cli.md from the code; a test compares them."""
+
+from pathlib import Path
+
+import click
+
+from tokenwatcher_server.cli.main import main
+from tokenwatcher_server.settings import SETTINGS, Settings
+
+DOCS = Path(__file__).parent.parent / "docs"
+WIDTH = 96
+
+
+def settings_page() -> str:
+    """Every setting: its variable, its default and its sentence."""
+    defaults = Settings()
+    lines = [
+        "# Settings",
+        "",
+        "Each is an environment variable. A secret may instead be given as `NAME_FILE`, the path of",
+        "a file that holds it. A wrong value stops the start with a message naming the variable.",
+        "",
+        "| variable | default | what it is |",
+        "|---|---|---|",
+    ]
+    for setting in SETTINGS:
+        secret = " A secret." if setting.secret else ""
+        default = _shown(getattr(defaults, setting.field))
+        lines.append(f"| `{setting.variable}` | {default} | {setting.sentence}{secret} |")
+    return "\n".join(lines) + "\n"
+
+
+def _shown(value: object) -> str:
+    if value is None or value == ():
+        return "–"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def cli_page() -> str:
+    """The help of every command, as a terminal shows it."""
+    sections = ["# Command line", ""]
+    for path, command in _commands((), main):
+        sections += [f"## `{' '.join(('tokenwatcher', *path))}`", "", "```"]
+        with click.Context(command, info_name=" ".join(("tokenwatcher", *path))) as context:
+            context.max_content_width = context.terminal_width = WIDTH
+            sections += [command.get_help(context), "```", ""]
+    return "\n".join(sections)
+
+
+def _commands(
+    path: tuple[str, ...], command: click.Command
+) -> list[tuple[tuple[str, ...], click.Command]]:
+    found = [(path, command)]
+    if isinstance(command, click.Group):
+        for name in sorted(command.commands):
+            found += _commands((*path, name), command.commands[name])
+    return found
+
+
+PAGES = {"settings.md": settings_page, "cli.md": cli_page}
+
+if __name__ == "__main__":
+    for name, page in PAGES.items():
+        (DOCS / name).write_text(page(), encoding="utf-8")
