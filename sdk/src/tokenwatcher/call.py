@@ -1,0 +1,143 @@
+"""One call to a model, from its start to the event (or events) that it becomes."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from tokenwatcher.event import Event, Facts, Tags
+from tokenwatcher.failure import describe, failure_in
+from tokenwatcher.ids import new_id
+from tokenwatcher.recorder import Recorder
+from tokenwatcher.settings import Settings
+from tokenwatcher.usage import shape_of
+from tokenwatcher.usage.reading import Failure, Reading
+
+_BEDROCK = {"bedrock", "aws", "aws_bedrock", "aws-bedrock", "amazon_bedrock", "amazon-bedrock"}
+
+
+class Call:
+    """A call that has begun. Its methods make events, and never raise."""
+
+    __slots__ = ("_began_ns", "_recorder", "_settings", "_tags", "at_ns", "facts")
+
+    def __init__(self, settings: Settings, recorder: Recorder, base: Tags, facts: Facts) -> None:
+        self._settings = settings
+        self._recorder = recorder
+        self._tags: Tags = {**base, **facts.tags} if facts.tags else base
+        self.facts = facts
+        self.at_ns = time.time_ns()
+        self._began_ns = time.perf_counter_ns()
+
+    def elapsed_ms(self) -> int:
+        return (time.perf_counter_ns() - self._began_ns + 500_000) // 1_000_000
+
+    def answered(self, answer: Any) -> None:
+        """Record a whole answer."""
+        latency_ms = self.elapsed_ms()
+        try:
+            shape = shape_of(answer)
+            provider = self.facts.provider or (shape.provider if shape else "unknown")
+            reading = shape.read(answer, provider) if shape else Reading()
+            if reading.quality == "missing" and reading.failure is None:
+                failure = failure_in(answer)
+                if failure is not None:
+                    self.failed_with(failure, provider)
+                    return
+            self.record(reading, provider, latency_ms)
+        except Exception as error:  # noqa: BLE001  # nothing of ours may reach the app
+            self._recorder.tally.internal(error)
+
+    def failed(self, error: BaseException) -> None:
+        """Record an exception in place of an answer."""
+        try:
+            self.failed_with(describe(error), self.facts.provider or "unknown")
+        except Exception as internal:  # noqa: BLE001  # nothing of ours may reach the app
+            self._recorder.tally.internal(internal)
+
+    def failed_with(self, failure: Failure, provider: str) -> None:
+        if not self._settings.track_errors:
+            return
+        facts = self.facts
+        self._recorder.record(
+            Event(
+                id=new_id(),
+                at_ns=self.at_ns,
+                facts=facts,
+                provider=provider,
+                model=facts.model or "unknown",
+                event_type="error",
+                requested_service_tier=facts.service_tier,
+                latency_ms=self.elapsed_ms(),
+                request_id=failure.request_id,
+                failure=failure,
+                tags=self._tags,
+                metadata=_with_failure(facts.metadata, failure),
+                project_slug=self._settings.project_slug,
+            )
+        )
+
+    def record(
+        self,
+        reading: Reading,
+        provider: str,
+        latency_ms: int,
+        *,
+        time_to_first_token_ms: int | None = None,
+        streaming: bool = False,
+    ) -> None:
+        """Record what was read of an answer, and what other models did inside it."""
+        facts = self.facts
+        model = _charged_model(reading, facts, provider)
+        tier = reading.service_tier
+        self._recorder.record(
+            Event(
+                id=new_id(),
+                at_ns=self.at_ns,
+                facts=facts,
+                provider=provider,
+                model=model,
+                tokens=reading.tokens,
+                quality=reading.quality,
+                requested_model=facts.model if facts.model != model else None,
+                service_tier=tier or facts.service_tier,
+                requested_service_tier=facts.service_tier if facts.service_tier != tier else None,
+                server_tool_calls=reading.server_tool_calls,
+                reported_cost_usd=reading.reported_cost_usd,
+                latency_ms=latency_ms,
+                time_to_first_token_ms=time_to_first_token_ms,
+                streaming=streaming,
+                request_id=reading.request_id,
+                response_id=reading.response_id,
+                failure=reading.failure if self._settings.track_errors else None,
+                tags=self._tags,
+                metadata=_merged(facts.metadata, reading.notes),
+                project_slug=self._settings.project_slug,
+            )
+        )
+        for other in reading.also:
+            self.record(other, provider, latency_ms, streaming=streaming)
+
+    def swallow(self, error: BaseException) -> None:
+        """Note an error of our own."""
+        self._recorder.tally.internal(error)
+
+
+def _charged_model(reading: Reading, facts: Facts, provider: str) -> str:
+    """Bedrock charges the id that was asked for, with its region; the body names the vendor's."""
+    if provider in _BEDROCK and facts.model:
+        return facts.model
+    return reading.model or facts.model or "unknown"
+
+
+def _with_failure(metadata: Tags | None, failure: Failure) -> Tags | None:
+    told: dict[str, Any] = {}
+    if failure.status is not None:
+        told["httpStatus"] = failure.status
+    if failure.code is not None:
+        told["errorCode"] = failure.code
+    return _merged(metadata, told)
+
+
+def _merged(own: Tags | None, more: Any) -> Tags | None:
+    return {**own, **more} if own and more else own or more or None

@@ -1,0 +1,341 @@
+"""`TokenWatcher`: what an app imports. Nothing here raises into the app or keeps it waiting."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta, timezone
+from typing import Any, TypeVar, cast
+
+from tokenwatcher.call import Call
+from tokenwatcher.event import Event, Facts, Tags
+from tokenwatcher.failure import describe
+from tokenwatcher.ids import new_id
+from tokenwatcher.masking import mask
+from tokenwatcher.recorder import Recorder
+from tokenwatcher.settings import Settings, load
+from tokenwatcher.stream import (
+    TrackedAsyncStream,
+    TrackedStream,
+    Watch,
+    inner_stream,
+    is_async_stream,
+    is_stream,
+)
+from tokenwatcher.tally import Stats, log
+from tokenwatcher.transport import HttpTransport, Transport
+from tokenwatcher.usage.reading import Failure, Quality, Tokens, quality_of
+
+T = TypeVar("T")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_ONE_MICROSECOND = timedelta(microseconds=1)
+
+
+class TokenWatcher:
+    """Records what LLM calls use and sends it to a TokenWatcher server in the background.
+
+    An argument that is not given comes from `TOKENWATCHER_API_KEY`, `TOKENWATCHER_ENDPOINT`,
+    `TOKENWATCHER_PROJECT_SLUG` and so on, else from its default. Times are in seconds. Without
+    an API key it records nothing and says so once in the log. Make one for the whole process:
+    it may be used from any thread, and works in processes forked from it.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        endpoint: str | None = None,
+        *,
+        project_slug: str | None = None,
+        environment: str | None = None,
+        default_tags: Tags | None = None,
+        batch: bool | None = None,
+        flush_interval: float | None = None,
+        max_batch_size: int | None = None,
+        max_queue_size: int | None = None,
+        timeout: float | None = None,
+        max_retries: int | None = None,
+        track_errors: bool | None = None,
+        debug: bool | None = None,
+        disabled: bool | None = None,
+        transport: Transport | None = None,
+    ) -> None:
+        """Set up; nothing is connected to yet.
+
+        `environment` becomes a tag. `batch=False` sends each event by itself. `transport` takes
+        the place of HTTP in tests.
+        """
+        given = {
+            "api_key": api_key,
+            "endpoint": endpoint,
+            "project_slug": project_slug,
+            "environment": environment,
+            "default_tags": None if default_tags is None else dict(default_tags),
+            "batch": batch,
+            "flush_interval": flush_interval,
+            "max_batch_size": max_batch_size,
+            "max_queue_size": max_queue_size,
+            "timeout": timeout,
+            "max_retries": max_retries,
+            "track_errors": track_errors,
+            "debug": debug,
+            "disabled": disabled,
+        }
+        self._settings = load(given, os.environ)
+        for problem in self._settings.problems:
+            log.warning("%s", problem)
+        if self._settings.debug:
+            log.setLevel("DEBUG")
+        self._base_tags = self._settings.tags
+        self._recorder = Recorder(self._settings, transport or _http(self._settings))
+
+    def __repr__(self) -> str:
+        settings = self._settings
+        state = ", disabled" if settings.disabled else ""
+        return f"TokenWatcher({mask(settings.endpoint)!r}, key {settings.shown_key}{state})"
+
+    def track(
+        self,
+        call: Callable[[], T],
+        *,
+        provider: str | None = None,
+        model: str | None = None,
+        tags: Tags | None = None,
+        user_id: str | None = None,
+        end_user_id: str | None = None,
+        session_id: str | None = None,
+        request_id: str | None = None,
+        trace_id: str | None = None,
+        span_id: str | None = None,
+        parent_span_id: str | None = None,
+        service_tier: str | None = None,
+        metadata: Tags | None = None,
+    ) -> T:
+        """Make a call to a provider and record what it used.
+
+        Returns what the call returned: an answer as it is, an awaitable to be awaited, or a
+        stream that behaves as the original and is recorded when it ends, is closed or is left.
+        An exception is recorded and goes on unchanged. `model` and `service_tier` are what is
+        asked for; the answer's own are used where it names them.
+        """
+        if self._settings.disabled:
+            return call()
+        facts = Facts(
+            provider, model, service_tier, tags, metadata, user_id, end_user_id, session_id,
+            request_id, trace_id, span_id, parent_span_id,
+        )  # fmt: skip
+        begun = Call(self._settings, self._recorder, self._base_tags, facts)
+        try:
+            answer = call()
+        except BaseException as error:
+            begun.failed(error)
+            raise
+        return cast(T, self._watched(begun, answer))
+
+    def track_manual(
+        self,
+        provider: str,
+        model: str,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
+        *,
+        cache_read_tokens: int | None = None,
+        cache_write_tokens: int | None = None,
+        cache_write_5m_tokens: int | None = None,
+        cache_write_1h_tokens: int | None = None,
+        reasoning_tokens: int | None = None,
+        tool_prompt_tokens: int | None = None,
+        audio_input_tokens: int | None = None,
+        audio_output_tokens: int | None = None,
+        image_input_tokens: int | None = None,
+        usage_quality: Quality | None = None,
+        latency_ms: float | None = None,
+        time_to_first_token_ms: float | None = None,
+        streaming: bool | None = None,
+        tags: Tags | None = None,
+        metadata: Tags | None = None,
+        user_id: str | None = None,
+        end_user_id: str | None = None,
+        session_id: str | None = None,
+        request_id: str | None = None,
+        response_id: str | None = None,
+        trace_id: str | None = None,
+        span_id: str | None = None,
+        parent_span_id: str | None = None,
+        requested_model: str | None = None,
+        service_tier: str | None = None,
+        requested_service_tier: str | None = None,
+        server_tool_calls: dict[str, int] | None = None,
+        reported_cost_usd: str | None = None,
+        total_cost_usd: float | None = None,
+        timestamp: datetime | float | None = None,
+        event_id: str | None = None,
+        project_slug: str | None = None,
+        prompt: str | None = None,
+        completion: str | None = None,
+    ) -> str | None:
+        """Record a call whose numbers you have; gives the event's id, or None if it is lost.
+
+        `input_tokens` and `output_tokens` are wholes, the other counts are parts within them;
+        None means not known, which is not zero. `timestamp` (aware, or seconds since 1970) is
+        when the call happened, now by default. An `event_id` sent twice counts once. `prompt`
+        and `completion` leave the process only where they are given here, and a server keeps
+        them only where its operator allows it.
+        """
+        if self._settings.disabled:
+            return None
+        try:
+            tokens = Tokens(
+                input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
+                cache_write_5m_tokens, cache_write_1h_tokens, reasoning_tokens,
+                tool_prompt_tokens, audio_input_tokens, audio_output_tokens, image_input_tokens,
+            )  # fmt: skip
+            event = Event(
+                id=event_id or new_id(),
+                at_ns=_instant_ns(timestamp),
+                facts=Facts(
+                    None, None, None, None, None, user_id, end_user_id, session_id, request_id,
+                    trace_id, span_id, parent_span_id,
+                ),
+                provider=provider,
+                model=model,
+                tokens=tokens,
+                quality=usage_quality or quality_of(tokens),
+                requested_model=requested_model,
+                service_tier=service_tier,
+                requested_service_tier=requested_service_tier,
+                server_tool_calls=server_tool_calls,
+                reported_cost_usd=reported_cost_usd,
+                total_cost_usd=total_cost_usd,
+                latency_ms=_whole(latency_ms),
+                time_to_first_token_ms=_whole(time_to_first_token_ms),
+                streaming=streaming,
+                response_id=response_id,
+                tags=self._with_base(tags),
+                metadata=dict(metadata) if metadata else None,
+                project_slug=project_slug or self._settings.project_slug,
+                prompt=prompt,
+                completion=completion,
+            )  # fmt: skip
+        except Exception as error:  # noqa: BLE001  # nothing of ours may reach the app
+            self._recorder.tally.internal(error)
+            return None
+        return event.id if self._recorder.record(event) else None
+
+    def track_error(
+        self,
+        provider: str,
+        model: str,
+        error: BaseException | str,
+        *,
+        error_type: str | None = None,
+        latency_ms: float | None = None,
+        tags: Tags | None = None,
+        metadata: Tags | None = None,
+        user_id: str | None = None,
+        end_user_id: str | None = None,
+        session_id: str | None = None,
+        request_id: str | None = None,
+        trace_id: str | None = None,
+        timestamp: datetime | float | None = None,
+        event_id: str | None = None,
+        project_slug: str | None = None,
+    ) -> str | None:
+        """Record a call that failed; gives the event's id, or None if it is lost.
+
+        `error` is the exception, or a message (then `error_type` should say of what kind).
+        Credentials in the message are masked before it leaves.
+        """
+        if self._settings.disabled or not self._settings.track_errors:
+            return None
+        try:
+            if isinstance(error, BaseException):
+                failure = describe(error)
+            else:
+                failure = Failure("error", mask(str(error)))
+            event = Event(
+                id=event_id or new_id(),
+                at_ns=_instant_ns(timestamp),
+                facts=Facts(
+                    user_id=user_id, end_user_id=end_user_id, session_id=session_id,
+                    request_id=request_id, trace_id=trace_id,
+                ),
+                provider=provider,
+                model=model,
+                event_type="error",
+                latency_ms=_whole(latency_ms),
+                request_id=failure.request_id,
+                failure=failure._replace(type=error_type or failure.type),
+                tags=self._with_base(tags),
+                metadata=dict(metadata) if metadata else None,
+                project_slug=project_slug or self._settings.project_slug,
+            )  # fmt: skip
+        except Exception as internal:  # noqa: BLE001  # nothing of ours may reach the app
+            self._recorder.tally.internal(internal)
+            return None
+        return event.id if self._recorder.record(event) else None
+
+    def flush(self, timeout: float = 10.0) -> bool:
+        """Wait until all that was recorded so far is sent or given up; False if time ran out."""
+        return self._recorder.flush(timeout)
+
+    def shutdown(self, timeout: float = 5.0) -> bool:
+        """Send what is queued and record nothing more; False if something was left unsent.
+
+        Also done when the process ends, within two seconds.
+        """
+        return self._recorder.shutdown(timeout)
+
+    def stats(self) -> Stats:
+        """Tell what became of the events so far."""
+        return self._recorder.stats()
+
+    def _watched(self, call: Call, answer: Any) -> Any:
+        """Record an answer, or see to it that it is recorded when it has come whole."""
+        try:
+            if is_stream(answer):
+                return TrackedStream(answer, Watch(call))
+            if is_async_stream(answer):
+                return TrackedAsyncStream(answer, Watch(call))
+            if isinstance(answer, Awaitable):
+                return self._awaited(call, answer)
+            inner = inner_stream(answer)
+            if inner is not None:
+                name, stream = inner
+                answer[name] = TrackedStream(stream, Watch(call))
+                return answer
+        except Exception as error:  # noqa: BLE001  # nothing of ours may reach the app
+            call.swallow(error)
+            return answer
+        call.answered(answer)
+        return answer
+
+    async def _awaited(self, call: Call, answer: Awaitable[Any]) -> Any:
+        try:
+            value = await answer
+        except BaseException as error:
+            call.failed(error)
+            raise
+        return self._watched(call, value)
+
+    def _with_base(self, tags: Tags | None) -> Tags:
+        return {**self._base_tags, **tags} if tags else self._base_tags
+
+
+def _http(settings: Settings) -> Transport:
+    endpoint = Settings.endpoint if settings.disabled else settings.endpoint
+    return HttpTransport(endpoint, settings.api_key or "", settings.timeout)
+
+
+def _whole(milliseconds: float | None) -> int | None:
+    return None if milliseconds is None else round(milliseconds)
+
+
+def _instant_ns(timestamp: datetime | float | None) -> int:
+    """Give an instant in nanoseconds; a datetime without a zone is in the local one."""
+    if timestamp is None:
+        return time.time_ns()
+    if isinstance(timestamp, datetime):
+        return (timestamp.astimezone(timezone.utc) - _EPOCH) // _ONE_MICROSECOND * 1000
+    return round(timestamp * 1_000_000) * 1000

@@ -1,0 +1,109 @@
+"""Keeps a background thread at work on the outbox, through forks and until the process ends."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+import weakref
+
+from tokenwatcher.event import Event
+from tokenwatcher.outbox import Outbox
+from tokenwatcher.sender import Sender
+from tokenwatcher.settings import Settings
+from tokenwatcher.tally import Stats, Tally
+from tokenwatcher.transport import Transport
+
+_SECONDS_AT_EXIT = 2.0
+
+
+class Recorder:
+    """Takes events from any thread of this process, and of those that are forked from it."""
+
+    def __init__(self, settings: Settings, transport: Transport) -> None:
+        self._settings = settings
+        self._transport = transport
+        self._start_afresh()
+        mine = weakref.ref(self)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=lambda: _do(mine, "_start_afresh"))
+        atexit.register(lambda: _do(mine, "_at_exit"))
+
+    def record(self, event: Event) -> bool:
+        """Queue an event; a few microseconds, and never an exception. False if it is lost."""
+        try:
+            if not self._outbox.put(event):
+                self.tally.lost("dropped", 1, "the queue is full or the client is shut down")
+                return False
+            if self._thread is None:
+                self._start_thread()
+        except Exception as error:  # noqa: BLE001  # nothing of ours may reach the app
+            self.tally.internal(error)
+            return False
+        return True
+
+    def flush(self, timeout: float) -> bool:
+        return self._outbox.flush(timeout)
+
+    def shutdown(self, timeout: float) -> bool:
+        """Send what is queued within `timeout` seconds and take no more; True if all is settled."""
+        self._outbox.close(timeout)
+        thread = self._thread
+        if thread is None:
+            # no thread may be started while the interpreter is ending
+            self._sender.run()
+        elif thread is not threading.current_thread():
+            thread.join(timeout)
+        left = self._outbox.unsettled
+        if left:
+            self.tally.lost("failed", left, "there was no time left to send them")
+        return not left
+
+    def stats(self) -> Stats:
+        return self.tally.stats(self._outbox.unsettled)
+
+    def _start_afresh(self) -> None:
+        """Begin with an empty queue and no thread: also what a forked child does.
+
+        The parent's events are the parent's to send, and its locks may be held for ever here.
+        """
+        settings = self._settings
+        size = settings.max_batch_size if settings.batch else 1
+        linger = settings.flush_interval if settings.batch else 0.0
+        self.tally = Tally()
+        self._outbox = Outbox(settings.max_queue_size, size, linger)
+        self._sender = Sender(settings, self._outbox, self._transport, self.tally)
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def _start_thread(self) -> None:
+        with self._starting:
+            if self._thread is not None:
+                return
+            thread = threading.Thread(target=self._sender.run, name="tokenwatcher", daemon=True)
+            thread.start()
+            self._thread = thread
+        self._end_with_worker()
+
+    def _end_with_worker(self) -> None:
+        """A `multiprocessing` worker ends without atexit; it has its own list of last things."""
+        package = sys.modules.get("multiprocessing")
+        util = sys.modules.get("multiprocessing.util")
+        if package is None or util is None or package.parent_process() is None:
+            return
+        util.Finalize(self, _do, args=(weakref.ref(self), "_at_exit"), exitpriority=100)
+
+    def _at_exit(self) -> None:
+        self.shutdown(_SECONDS_AT_EXIT)
+
+
+def _do(recorder: weakref.ref[Recorder], what: str) -> None:
+    """Call a method of a recorder that is still there; nothing may come of it in the app."""
+    alive = recorder()
+    if alive is None:
+        return
+    try:
+        getattr(alive, what)()
+    except Exception as error:  # noqa: BLE001  # the process is forking or ending
+        alive.tally.internal(error)

@@ -1,0 +1,135 @@
+"""Settings: an argument, else a `TOKENWATCHER_*` variable, else a default."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlsplit
+
+from tokenwatcher.event import Tags
+from tokenwatcher.masking import shown_key
+
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"0", "false", "no", "off"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a `TokenWatcher` behaves. Times are in seconds."""
+
+    api_key: str | None = field(default=None, repr=False)
+    endpoint: str = "http://127.0.0.1:3000"
+    project_slug: str | None = None
+    environment: str | None = None
+    default_tags: Tags = field(default_factory=lambda: MappingProxyType({}))
+    batch: bool = True
+    flush_interval: float = 1.0
+    max_batch_size: int = 100
+    max_queue_size: int = 10_000
+    timeout: float = 10.0
+    max_retries: int = 10
+    track_errors: bool = True
+    debug: bool = False
+    disabled: bool = False
+    problems: tuple[str, ...] = ()
+    """What is wrong with the settings: one sentence each."""
+
+    @property
+    def tags(self) -> dict[str, Any]:
+        """The tags that every event carries; the environment is one of them."""
+        own = {"environment": self.environment} if self.environment else {}
+        return {**own, **self.default_tags}
+
+    @property
+    def shown_key(self) -> str:
+        return shown_key(self.api_key)
+
+
+def load(given: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+    """Settle every setting. A bad one is a problem in words and its default, never an exception.
+
+    Without a key, or with an endpoint that is no http address, the client is disabled.
+    """
+    problems: list[str] = []
+    values = {name: value for name, value in given.items() if value is not None}
+    for name, parse in _VARIABLES.items():
+        variable = f"TOKENWATCHER_{name.upper()}"
+        written = environ.get(variable)
+        if name in values or not written:
+            continue
+        try:
+            values[name] = parse(written)
+        except ValueError:
+            problems.append(f"{variable} has a value that can't be used; the default holds.")
+    _check(values, problems)
+    return Settings(**values, problems=tuple(problems))
+
+
+def _check(values: dict[str, Any], problems: list[str]) -> None:
+    for name, (least, most) in _LIMITS.items():
+        value = values.get(name)
+        if value is not None and not (
+            isinstance(value, (int, float))
+            and not isinstance(value, bool)
+            and least <= value <= most
+        ):
+            problems.append(f"{name} must be from {least} to {most}; the default holds.")
+            del values[name]
+    values["endpoint"] = str(values.get("endpoint") or Settings.endpoint).rstrip("/")
+    if values.get("disabled"):
+        return
+    if not _is_http_address(values["endpoint"]):
+        problems.append("The endpoint is not an http:// or https:// address; nothing is recorded.")
+        values["disabled"] = True
+    if not values.get("api_key"):
+        problems.append(
+            "There is no API key (api_key= or TOKENWATCHER_API_KEY); nothing is recorded."
+        )
+        values["disabled"] = True
+
+
+def _is_http_address(endpoint: str) -> bool:
+    try:
+        parts = urlsplit(endpoint)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _boolean(written: str) -> bool:
+    lowered = written.strip().lower()
+    if lowered in _TRUE:
+        return True
+    if lowered in _FALSE:
+        return False
+    raise ValueError(written)
+
+
+_VARIABLES: Mapping[str, Callable[[str], object]] = MappingProxyType(
+    {
+        "api_key": str.strip,
+        "endpoint": str.strip,
+        "project_slug": str.strip,
+        "environment": str.strip,
+        "batch": _boolean,
+        "flush_interval": float,
+        "max_batch_size": int,
+        "max_queue_size": int,
+        "timeout": float,
+        "max_retries": int,
+        "track_errors": _boolean,
+        "debug": _boolean,
+        "disabled": _boolean,
+    }
+)
+_LIMITS: Mapping[str, tuple[float, float]] = MappingProxyType(
+    {
+        "flush_interval": (0.0, 3600.0),
+        "max_batch_size": (1, 1000),
+        "max_queue_size": (1, 1_000_000),
+        "timeout": (0.1, 300.0),
+        "max_retries": (0, 100),
+    }
+)

@@ -1,0 +1,48 @@
+"""From a provider's answer to token counts: pure functions, one small file for each shape.
+
+A shape is looked for in the order of `SHAPES`; the more telling ones come first. To add one,
+write its file and list it here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tokenwatcher.usage import (
+    anthropic,
+    bedrock,
+    cohere,
+    gemini,
+    gemini_interactions,
+    ollama,
+    openai,
+    openai_media,
+    openai_responses,
+    watsonx,
+    xai,
+)
+from tokenwatcher.usage.shape import Shape
+
+SHAPES: tuple[Shape, ...] = (
+    anthropic.SHAPE,
+    openai_responses.SHAPE,
+    gemini.SHAPE,
+    gemini_interactions.SHAPE,
+    cohere.SHAPE,
+    bedrock.SHAPE,
+    xai.SHAPE,
+    openai.SHAPE,
+    openai_media.SHAPE,
+    ollama.SHAPE,
+    watsonx.SHAPE,
+)
+
+
+def shape_of(answer: Any) -> Shape | None:
+    """Find the shape of a whole answer (a dict or an object of the provider's library)."""
+    return next((shape for shape in SHAPES if shape.recognises(answer)), None)
+
+
+def shape_of_chunk(chunk: Any) -> Shape | None:
+    """Find the shape of a stream by one of its pieces; a piece such as a ping may not tell."""
+    return next((shape for shape in SHAPES if shape.recognises_chunk(chunk)), None)

@@ -1,0 +1,185 @@
+"""OpenAI's chat, completions, embeddings and assistants, and all who speak their language.
+
+Azure, Groq, DeepSeek, xAI, OpenRouter, Mistral, Together, Perplexity and most self-hosted
+servers send `usage` with `prompt_tokens` and `completion_tokens`. Where they differ in meaning,
+the difference is a rule with a name below; each holds by what the numbers themselves show, so
+it works whatever the server calls itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from tokenwatcher.usage.peek import amount, amount_text, count, items, peek, text
+from tokenwatcher.usage.reading import Reading, Tokens, quality_of
+from tokenwatcher.usage.shape import Shape, Stream, keep
+
+_OBJECTS = {"chat.completion", "chat.completion.chunk", "text_completion", "thread.run"}
+_REASONING_APART = {"xai", "x-ai", "x_ai", "grok"}
+_GOOGLE = {"google", "gemini", "vertex", "vertex_ai", "gemini-openai"}
+_TICKS_PER_USD = 10**10
+
+
+class Output(NamedTuple):
+    """Generated tokens, and whether they agree with the total that the provider states."""
+
+    tokens: int | None
+    reasoning: int | None
+    agrees: bool
+
+
+def read(answer: Any, provider: str) -> Reading:
+    usage = peek(answer, "usage") or peek(peek(answer, "x_groq"), "usage")
+    model = text(answer, "model")
+    tokens, agrees = _tokens(usage, provider, model or "")
+    return Reading(
+        tokens=tokens,
+        quality=quality_of(tokens, agrees=agrees),
+        model=model,
+        response_id=text(answer, "id"),
+        request_id=text(answer, "_request_id"),
+        service_tier=text(answer, "service_tier"),
+        server_tool_calls=_server_tool_calls(usage),
+        reported_cost_usd=reported_cost(usage),
+    )
+
+
+def _tokens(usage: Any, provider: str, model: str) -> tuple[Tokens, bool]:
+    asked = peek(usage, "prompt_tokens_details", "prompt_token_details")
+    generated = peek(usage, "completion_tokens_details")
+    prompt, completion = count(usage, "prompt_tokens"), count(usage, "completion_tokens")
+    total = count(usage, "total_tokens")
+    if prompt is None and completion is None:
+        prompt = total  # Voyage, Jina and other embedders state the total alone
+    if completion is None and prompt is not None and total is not None:
+        completion = max(total - prompt, 0)  # embeddings: nothing is generated
+    reasoning = count(generated, "reasoning_tokens")
+    if reasoning is None:
+        reasoning = count(usage, "reasoning_tokens")
+    by_google = provider in _GOOGLE or "gemini" in model
+    output = settle_output(prompt, completion, reasoning, total, provider, by_google=by_google)
+    tokens = Tokens(
+        input_tokens=prompt,
+        output_tokens=output.tokens,
+        cache_read_tokens=_cache_read(usage, asked),
+        cache_write_tokens=count(asked, "cache_write_tokens"),
+        reasoning_tokens=output.reasoning,
+        audio_input_tokens=count(asked, "audio_tokens"),
+        audio_output_tokens=count(generated, "audio_tokens"),
+        image_input_tokens=count(asked, "image_tokens"),
+    )
+    return tokens, output.agrees
+
+
+def settle_output(
+    prompt: int | None,
+    completion: int | None,
+    reasoning: int | None,
+    total: int | None,
+    provider: str,
+    *,
+    by_google: bool = False,
+) -> Output:
+    """Decide by arithmetic whether reasoning is within the completion or beside it.
+
+    1. Prompt and completion make the total: reasoning is within (OpenAI and most others).
+    2. Reasoning makes up exactly what is missing: it is beside, and is added (xAI).
+    3. Google's OpenAI-compatible endpoint leaves thoughts out of the completion and does not
+       name them: what is missing is the thoughts, and the usage is marked inconsistent.
+    4. Anything else that does not add up is kept as it was said, and marked inconsistent.
+    """
+    if completion is None:
+        return Output(None, reasoning, agrees=True)
+    if prompt is None or total is None:
+        if reasoning and provider in _REASONING_APART:
+            return Output(completion + reasoning, reasoning, agrees=True)
+        return Output(completion, reasoning, agrees=True)
+    missing = total - prompt - completion
+    if missing == 0:
+        return Output(completion, reasoning, agrees=True)
+    if reasoning and missing == reasoning:
+        return Output(completion + reasoning, reasoning, agrees=True)
+    if missing > 0 and not reasoning and by_google:
+        return Output(completion + missing, missing, agrees=False)
+    return Output(completion, reasoning, agrees=False)
+
+
+def _cache_read(usage: Any, asked: Any) -> int | None:
+    """Find the cached part of the prompt; where it is named twice, it is the same tokens."""
+    cached = count(asked, "cached_tokens")
+    if cached is not None:
+        return cached
+    # in this order: DeepSeek; Mistral; Together, Moonshot and Anthropic's compatible endpoint
+    return count(usage, "prompt_cache_hit_tokens", "num_cached_tokens", "cached_tokens")
+
+
+def _server_tool_calls(usage: Any) -> dict[str, int] | None:
+    searches = count(peek(usage, "server_tool_use_details"), "web_search_requests")  # OpenRouter
+    searches = searches or count(usage, "num_search_queries")  # Perplexity
+    return {"web_search": searches} if searches else None
+
+
+def reported_cost(usage: Any) -> str | None:
+    """Give what the provider itself charged: OpenRouter's `cost`, or xAI's ticks of 1e-10 USD."""
+    ticks = amount(peek(usage, "cost_in_usd_ticks"), per_usd=_TICKS_PER_USD)
+    if ticks is not None:
+        return amount_text(ticks)
+    cost = amount(peek(usage, "cost"))
+    if cost is not None and peek(usage, "is_byok") is True:
+        # with a key of one's own, `cost` is OpenRouter's fee alone
+        upstream = amount(peek(peek(usage, "cost_details"), "upstream_inference_cost"))
+        cost += upstream or 0
+    return amount_text(cost)
+
+
+def recognises(answer: Any) -> bool:
+    if text(answer, "object") in _OBJECTS:
+        return True
+    usage = peek(answer, "usage")
+    return (
+        isinstance(peek(answer, "choices"), (list, tuple))
+        or count(usage, "prompt_tokens") is not None
+        or (count(usage, "total_tokens") is not None and peek(answer, "data") is not None)
+    )
+
+
+def recognises_chunk(chunk: Any) -> bool:
+    return recognises(chunk) or (text(_unwrapped(chunk), "object") or "").startswith("thread.")
+
+
+def fold(stream: Stream, chunk: Any) -> None:
+    chunk = _unwrapped(chunk)
+    kind = text(chunk, "object") or ""
+    if kind.startswith("thread.") and kind != "thread.run":
+        # a step's own usage is within the usage of its run
+        stream.generating = stream.generating or kind == "thread.message.delta"
+        return
+    keep(stream, chunk, "id", "model", "service_tier", "usage", "x_groq")
+    choices = items(chunk, "choices")
+    if any(_says_something(choice) for choice in choices):
+        stream.generating = True
+    if any(text(choice, "finish_reason") for choice in choices):
+        stream.answer["finished"] = True
+    said = peek(chunk, "usage") or peek(peek(chunk, "x_groq"), "usage")
+    if said is not None:
+        stream.final = not choices or "finished" in stream.answer
+
+
+def _unwrapped(chunk: Any) -> Any:
+    """The assistants' stream wraps each object in an event."""
+    if (text(chunk, "event") or "").startswith("thread."):
+        return peek(chunk, "data")
+    return chunk
+
+
+def _says_something(choice: Any) -> bool:
+    delta = peek(choice, "delta")
+    if delta is None:
+        return text(choice, "text") is not None
+    return bool(
+        peek(delta, "content") or peek(delta, "tool_calls") or peek(delta, "function_call")
+        or peek(delta, "reasoning_content") or peek(delta, "reasoning") or peek(delta, "refusal")
+    )  # fmt: skip
+
+
+SHAPE = Shape("openai", "openai", recognises, read, recognises_chunk, fold)

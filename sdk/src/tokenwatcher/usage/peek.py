@@ -1,0 +1,79 @@
+"""Looking into answers that may be dicts or objects of a provider's library; never raises."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+_PICODOLLAR = Decimal("1e-12")
+_MOST_USD = Decimal(1_000_000)
+
+
+def peek(source: Any, *names: str) -> Any:
+    """Give the first of the named items or attributes that is there and not None."""
+    try:
+        if isinstance(source, (dict, Mapping)):
+            for name in names:
+                value = source.get(name)
+                if value is not None:
+                    return value
+            return None
+        for name in names:
+            value = getattr(source, name, None)
+            if value is not None:
+                return value
+    except Exception:  # noqa: BLE001  # a property of a strange object may raise anything
+        return None
+    return None
+
+
+def text(source: Any, *names: str) -> str | None:
+    """Give the first of the named items if it is a text with something in it."""
+    value = peek(source, *names)
+    value = getattr(value, "value", value)  # an enumeration stands for its text
+    return value if isinstance(value, str) and value else None
+
+
+def count(source: Any, *names: str) -> int | None:
+    """Give the first of the named items if it is a whole number of at least zero."""
+    return as_count(peek(source, *names))
+
+
+def as_count(value: Any) -> int | None:
+    """Give a whole number of at least zero (Cohere and Titan write them as 12.0), else None."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return int(value) if value >= 0 else None
+    if isinstance(value, float) and value >= 0 and value.is_integer():
+        return int(value)
+    return None
+
+
+def items(source: Any, *names: str) -> list[Any]:
+    """Give the first of the named items if it is a list, else an empty one."""
+    value = peek(source, *names)
+    return list(value) if isinstance(value, (list, tuple)) else []
+
+
+def amount(value: Any, *, per_usd: int = 1) -> Decimal | None:
+    """Read an amount of money: a number or its text, in US dollars or a fraction of them."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        usd = Decimal(str(value)) / per_usd
+    except (InvalidOperation, ValueError):
+        return None
+    return usd if usd.is_finite() and 0 <= usd <= _MOST_USD else None
+
+
+def amount_text(usd: Decimal | None) -> str | None:
+    """Give an amount as a plain decimal number, no finer than a picodollar.
+
+    A provider's float carries noise beyond that (0.0076509169000000005).
+    """
+    if usd is None:
+        return None
+    exact = f"{usd.quantize(_PICODOLLAR):f}"
+    return exact.rstrip("0").rstrip(".") if "." in exact else exact
