@@ -1,0 +1,75 @@
+"""A full disk: 503 with Retry-After, reads go on, and room makes it work again by itself."""
+
+import os
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 48 MB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(folder)]
+    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        message = "a small file system can't be mounted here (that takes root): " + done.stderr
+        assert os.environ.get("CI") != "true", message
+        pytest.skip(message)
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def events() -> list[dict[str, Any]]:
+    return [
+        {
+            "id": str(uuid.uuid4()),
+            "provider": "openai",
+            "model": "gpt-4o",
+            "inputTokens": 1,
+            "outputTokens": 1,
+            "userId": uuid.uuid4().hex,
+            "tags": {uuid.uuid4().hex: uuid.uuid4().hex * 8 for _ in range(5)},
+        }
+        for _ in range(200)
+    ]
+
+
+def count(reading: httpx.Client) -> int:
+    return int(reading.get("/api/stats").json()["overview"]["callCount"])
+
+
+@pytest.mark.slow
+def test_a_full_disk_refuses_and_recovers(small_disk: Path, new_instance: Any) -> None:
+    instance = new_instance(str(small_disk / "data"))
+    ballast = small_disk / "ballast"
+    key, reader = instance.key(), instance.key("--kind", "read")
+    acknowledged = 0
+    with instance.client(key) as writing, instance.client(reader) as reading:
+        assert writing.post("/api/ingest/batch", json={"events": events()}).status_code == 200
+        acknowledged += 200
+        free = os.statvfs(small_disk)
+        ballast.write_bytes(bytes(max(0, free.f_bavail * free.f_frsize - 1_500_000)))
+        refused = None
+        for _ in range(200):
+            response = writing.post("/api/ingest/batch", json={"events": events()})
+            if response.status_code != 200:
+                refused = response
+                break
+            acknowledged += 200
+        assert refused is not None
+        assert refused.status_code == 503, refused.text
+        assert int(refused.headers["retry-after"]) >= 1
+        assert count(reading) == acknowledged
+        ballast.unlink()
+        time.sleep(1)
+        assert writing.post("/api/ingest/batch", json={"events": events()}).status_code == 200
+        assert count(reading) == acknowledged + 200
+    assert instance.cli("store", "verify")["sound"] is True
