@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
+
 from tokenwatcher_server.demo.company import PROJECTS, STREAMS
 from tokenwatcher_server.demo.history import DAYS, Plan, history
 from tokenwatcher_server.events.event import Event
