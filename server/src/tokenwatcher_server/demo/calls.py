@@ -9,7 +9,7 @@ from random import Random
 import msgspec
 
 from tokenwatcher_server.demo.company import Stream
-from tokenwatcher_server.events.tokens import Tokens
+from tokenwatcher_server.events.tokens import INPUT_BUCKETS, OUTPUT_BUCKETS, Tokens
 
 POOL = 4096
 CACHE_BLOCK = 128
@@ -29,6 +29,15 @@ class Shape(msgspec.Struct, frozen=True, gc=False):
     time_to_first_token_ms: int | None = None
     error_type: str | None = None
     error_message: str | None = None
+
+    @property
+    def input_tokens(self) -> int:
+        """The whole prompt, as the wire counts it."""
+        return sum(getattr(self.tokens, bucket) or 0 for bucket in INPUT_BUCKETS)
+
+    @property
+    def output_tokens(self) -> int:
+        return sum(getattr(self.tokens, bucket) or 0 for bucket in OUTPUT_BUCKETS)
 
 
 class Caller(msgspec.Struct, frozen=True):
