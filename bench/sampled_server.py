@@ -1,0 +1,21 @@
+"""The real server with a sampler inside; writes `profile.txt` into the data folder at its end."""
+
+import sys
+from pathlib import Path
+
+from bench.sampler import Sampler
+from tokenwatcher_server.cli.main import main
+
+
+def run(arguments: list[str]) -> None:
+    data_dir = Path(arguments[arguments.index("--data-dir") + 1])
+    sampler = Sampler()
+    sampler.start()
+    try:
+        main(["serve", *arguments], standalone_mode=False)
+    finally:
+        (data_dir / "profile.txt").write_text(sampler.report() + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run(sys.argv[1:])
