@@ -27,10 +27,12 @@ from tokenwatcher_server.pricing.match import (
     spellings,
 )
 from tokenwatcher_server.pricing.price import Pricer, pricer, unpriced
-from tokenwatcher_server.pricing.rates import STANDARD, RateLine
+from tokenwatcher_server.pricing.rates import STANDARD, RateLine, within_day
 from tokenwatcher_server.pricing.tiers import canonical_tier, no_price_in
 
 MOST_NAMES: Final = 8192
+EARLIEST: Final = -(2**63)
+LATEST: Final = 2**63
 Key = tuple[str, str, str | None]
 Matched = tuple[RateLine, str]
 
@@ -71,12 +73,15 @@ class PriceBook:
         """Lines that may have priced an event and are not yet kept in the control database."""
         return tuple(self._unsaved.values())
 
-    async def load(self, database: Database, clock: Clock) -> None:
-        """Read the operator's prices and which lines are kept; to be called once, first."""
-        self._database, self._clock = database, clock
+    @classmethod
+    async def load(cls, database: Database, clock: Clock) -> "PriceBook":
+        """A book that knows the operator's prices, and which rate lines are already kept."""
+        book = cls()
+        book._database, book._clock = database, clock
         async with database.transaction() as connection:
-            self._saved = await lines.saved_ids(connection)
-            await self._read_own(connection)
+            book._saved = await lines.saved_ids(connection)
+            await book._read_own(connection)
+        return book
 
     async def refresh(self) -> None:
         """Take up what another process set or removed; one small query where nothing changed."""
@@ -172,11 +177,20 @@ def _by_date(matched: Sequence[Matched], otherwise: Pricer) -> Pricer:
     first, match = matched[0]
     if first.valid_from is None and first.valid_to is None and first.daily is None:
         return pricer(first, match)
-    choices = [(line, pricer(line, match)) for line, match in matched]
+    choices = [
+        (
+            EARLIEST if line.valid_from is None else line.valid_from,
+            LATEST if line.valid_to is None else line.valid_to,
+            line.daily,
+            pricer(line, match),
+        )
+        for line, match in matched
+    ]
 
     def cost_of(event: Event) -> Cost:
-        for line, at_line in choices:
-            if line.holds_at(event.occurred_at):
+        instant = event.occurred_at
+        for start, end, daily, at_line in choices:
+            if start <= instant < end and (daily is None or within_day(instant, *daily)):
                 return at_line(event)
         return otherwise(event)
 

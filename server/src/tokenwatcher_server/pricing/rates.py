@@ -76,13 +76,15 @@ class RateLine(msgspec.Struct, frozen=True, kw_only=True):
             return False
         if self.valid_to is not None and instant_us >= self.valid_to:
             return False
-        if self.daily is None:
-            return True
-        start, end = self.daily
-        time_of_day = instant_us % DAY_US
-        if start <= end:
-            return start <= time_of_day < end
-        return time_of_day >= start or time_of_day < end
+        return self.daily is None or within_day(instant_us, *self.daily)
+
+
+def within_day(instant_us: int, start: int, end: int) -> bool:
+    """Whether an instant falls between two times of the day, which may lie over midnight."""
+    time_of_day = instant_us % DAY_US
+    if start <= end:
+        return start <= time_of_day < end
+    return time_of_day >= start or time_of_day < end
 
 
 def identified(line: RateLine) -> RateLine:
