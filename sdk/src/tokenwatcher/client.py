@@ -25,7 +25,7 @@ from tokenwatcher.stream import (
 )
 from tokenwatcher.tally import Stats, log
 from tokenwatcher.transport import HttpTransport, Transport
-from tokenwatcher.usage.reading import Failure, Quality, Tokens, quality_of
+from tokenwatcher.usage.reading import Failure, Quality, Tokens
 
 T = TypeVar("T")
 
@@ -201,7 +201,7 @@ class TokenWatcher:
                 provider=provider,
                 model=model,
                 tokens=tokens,
-                quality=usage_quality or quality_of(tokens),
+                quality=usage_quality,
                 requested_model=requested_model,
                 service_tier=service_tier,
                 requested_service_tier=requested_service_tier,

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
-from tokenwatcher.usage.reading import Failure, Quality, Tokens
+from tokenwatcher.usage.reading import Failure, Quality, Tokens, quality_of
 
 TagValue = str | int | float | bool | None
 Tags = Mapping[str, TagValue]
@@ -93,7 +93,7 @@ def to_wire(event: Event) -> dict[str, object]:
         "status": "success" if event.failure is None else "error",
         "provider": cut(event.provider, 50) or "unknown",
         "model": cut(event.model, 200) or "unknown",
-        "usageQuality": event.quality,
+        "usageQuality": _quality(event),
         "requestedModel": cut(event.requested_model, 200),
         "serviceTier": cut(event.service_tier, 50),
         "requestedServiceTier": cut(event.requested_service_tier, 50),
@@ -136,6 +136,12 @@ def cut(value: object, longest: int) -> str | None:
         return None
     text = value if isinstance(value, str) else str(value)
     return text[:longest].replace("\0", "") or None
+
+
+def _quality(event: Event) -> Quality | None:
+    if event.quality is None and event.event_type == "usage":
+        return quality_of(event.tokens)
+    return event.quality
 
 
 def _duration(milliseconds: int | None) -> int | None:

@@ -21,6 +21,7 @@ from tokenwatcher.usage import (
     watsonx,
     xai,
 )
+from tokenwatcher.usage.peek import text
 from tokenwatcher.usage.shape import Shape
 
 SHAPES: tuple[Shape, ...] = (
@@ -38,8 +39,14 @@ SHAPES: tuple[Shape, ...] = (
 )
 
 
+_BY_MARK = {mark: shape for shape in SHAPES for mark in shape.marks}
+
+
 def shape_of(answer: Any) -> Shape | None:
     """Find the shape of a whole answer (a dict or an object of the provider's library)."""
+    marked = _BY_MARK.get(text(answer, "object", "type") or "")
+    if marked is not None:
+        return marked
     return next((shape for shape in SHAPES if shape.recognises(answer)), None)
 
 

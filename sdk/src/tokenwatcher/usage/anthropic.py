@@ -157,4 +157,6 @@ def _merge(stream: Stream, said: Any) -> None:
             usage[name] = value
 
 
-SHAPE = Shape("anthropic", "anthropic", recognises, read, recognises_chunk, fold)
+SHAPE = Shape(
+    "anthropic", "anthropic", recognises, read, recognises_chunk, fold, frozenset({"message"})
+)

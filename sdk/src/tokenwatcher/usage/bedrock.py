@@ -132,7 +132,8 @@ def recognises(answer: Any) -> bool:
     return (
         count(peek(answer, "usage"), "inputTokens") is not None
         or peek(answer, _METRICS, "inputTextTokenCount") is not None
-        or _headers(answer).input_tokens is not None
+        or peek(peek(peek(answer, "ResponseMetadata"), "HTTPHeaders"), _HEADER.format("input"))
+        is not None
     )
 
 

@@ -14,7 +14,7 @@ from tokenwatcher.usage.peek import amount, amount_text, count, items, peek, tex
 from tokenwatcher.usage.reading import Reading, Tokens, quality_of
 from tokenwatcher.usage.shape import Shape, Stream, keep
 
-_OBJECTS = {"chat.completion", "chat.completion.chunk", "text_completion", "thread.run"}
+_OBJECTS = frozenset({"chat.completion", "chat.completion.chunk", "text_completion", "thread.run"})
 _REASONING_APART = {"xai", "x-ai", "x_ai", "grok"}
 _GOOGLE = {"google", "gemini", "vertex", "vertex_ai", "gemini-openai"}
 _TICKS_PER_USD = 10**10
@@ -182,4 +182,4 @@ def _says_something(choice: Any) -> bool:
     )  # fmt: skip
 
 
-SHAPE = Shape("openai", "openai", recognises, read, recognises_chunk, fold)
+SHAPE = Shape("openai", "openai", recognises, read, recognises_chunk, fold, _OBJECTS)

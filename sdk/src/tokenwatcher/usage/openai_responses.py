@@ -9,6 +9,7 @@ from tokenwatcher.usage.peek import count, items, peek, text
 from tokenwatcher.usage.reading import Failure, Reading, Tokens, quality_of
 from tokenwatcher.usage.shape import Shape, Stream
 
+_OBJECTS = frozenset({"response", "response.compaction"})
 _TOOL_CALLS = {
     "web_search_call": "web_search",
     "file_search_call": "file_search",
@@ -89,7 +90,7 @@ def _failure(response: Any) -> Failure | None:
 
 
 def recognises(answer: Any) -> bool:
-    return text(answer, "object") in {"response", "response.compaction"}
+    return text(answer, "object") in _OBJECTS
 
 
 def recognises_chunk(chunk: Any) -> bool:
@@ -106,4 +107,4 @@ def fold(stream: Stream, chunk: Any) -> None:
         stream.final = kind in {"response.completed", "response.incomplete", "response.failed"}
 
 
-SHAPE = Shape("openai-responses", "openai", recognises, read, recognises_chunk, fold)
+SHAPE = Shape("openai-responses", "openai", recognises, read, recognises_chunk, fold, _OBJECTS)

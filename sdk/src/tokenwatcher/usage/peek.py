@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from typing import Any
 
 _PICODOLLAR = Decimal("1e-12")
@@ -12,20 +13,32 @@ _MOST_USD = Decimal(1_000_000)
 
 def peek(source: Any, *names: str) -> Any:
     """Give the first of the named items or attributes that is there and not None."""
+    if source is None:
+        return None
     try:
-        if isinstance(source, (dict, Mapping)):
-            for name in names:
-                value = source.get(name)
-                if value is not None:
-                    return value
-            return None
+        look_up = source.get if isinstance(source, dict) else _reader(source)
         for name in names:
-            value = getattr(source, name, None)
+            value = look_up(name)
             if value is not None:
                 return value
     except Exception:  # noqa: BLE001  # a property of a strange object may raise anything
         return None
     return None
+
+
+def _reader(source: Any) -> Callable[[str], Any]:
+    if hasattr(type(source), "__pydantic_fields__"):
+        # a pydantic model takes long to say that it lacks something, so its fields are asked
+        extra = source.__pydantic_extra__
+        fields = {**extra, **source.__dict__} if extra else source.__dict__
+        return fields.get
+    if isinstance(source, Mapping):
+        return source.get
+    return partial(_attribute, source)
+
+
+def _attribute(source: Any, name: str) -> Any:
+    return getattr(source, name, None)
 
 
 def text(source: Any, *names: str) -> str | None:

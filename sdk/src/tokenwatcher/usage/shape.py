@@ -36,6 +36,8 @@ class Shape(NamedTuple):
     """Whether a piece of a stream is of this shape."""
     fold: Callable[[Stream, Any], None]
     """Take note of what a piece of a stream says."""
+    marks: frozenset[str] = frozenset()
+    """What `object` or `type` says in answers that can be of this shape alone."""
 
 
 def keep(stream: Stream, chunk: Any, *names: str) -> None:
