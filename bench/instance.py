@@ -15,6 +15,9 @@ from typing import Any
 
 import msgspec
 
+from bench.client import Client
+from bench.scale import Bench
+
 ROOT = Path(__file__).parent.parent
 READY_SECONDS = 120.0
 STOP_SECONDS = 30.0
@@ -31,18 +34,15 @@ class Server(msgspec.Struct, frozen=True):
     port: int
     ready_seconds: float
 
-    def get(self, path: str, key: str | None = None) -> bytes:
-        """The body of a page. Raises RuntimeError for any answer but 200."""
-        return _request(self.port, "GET", path, key)
-
-    def post(self, path: str, body: object, key: str) -> bytes:
-        return _request(self.port, "POST", path, key, msgspec.json.encode(body))
-
     def metrics(self) -> Mapping[str, float]:
         """What `/metrics` counts, by name; labels are part of the name."""
-        lines = self.get("/metrics").decode().splitlines()
+        lines = Client(self.port).read("/metrics").decode().splitlines()
         pairs = (line.rsplit(" ", 1) for line in lines if line and not line.startswith("#"))
         return {name: float(value) for name, value in pairs}
+
+
+def server_command(bench: Bench) -> tuple[str, ...]:
+    return SERVE_SAMPLED if bench.profile else SERVE
 
 
 @contextmanager
@@ -67,29 +67,11 @@ def make_key(data_dir: Path, kind: str = "live") -> str:
     """A key for the made-up company's workspace, made by the command line."""
     command = [
         sys.executable, "-m", "tokenwatcher_server", "keys", "create", "--name", "bench",
-        "--kind", kind, "--workspace", "quillmere", "--json", "--data-dir", str(data_dir),
+        "--kind", kind, "--workspace", "default", "--json", "--data-dir", str(data_dir),
     ]  # fmt: skip
     output = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
     key: dict[str, Any] = json.loads(output)
     return str(key["rawKey"])
-
-
-def _request(
-    port: int, method: str, path: str, key: str | None, body: bytes | None = None
-) -> bytes:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
-    if body is not None:
-        headers["Content-Type"] = "application/json"
-    try:
-        connection.request(method, path, body, headers)
-        response = connection.getresponse()
-        answer = response.read()
-    finally:
-        connection.close()
-    if response.status != 200:
-        raise RuntimeError(f"{method} {path} answered {response.status}: {answer[:300]!r}")
-    return answer
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
@@ -98,7 +80,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
         if process.poll() is not None:
             raise RuntimeError("the server ended at once; server.log in its folder says why")
         with suppress(OSError, http.client.HTTPException, RuntimeError):
-            _request(port, "GET", "/readyz", None)
+            Client(port).read("/readyz")
             return
         time.sleep(0.01)
     raise RuntimeError(f"the server was not ready after {READY_SECONDS:.0f} s")

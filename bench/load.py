@@ -160,6 +160,9 @@ class RunningLoad:
         self._process.stdin.write(msgspec.json.encode(load))
         self._process.stdin.close()
 
+    def is_over(self) -> bool:
+        return self._process.poll() is not None
+
     def result(self) -> LoadResult:
         """Wait for its end; raises RuntimeError where it failed."""
         assert self._process.stdout

@@ -1,4 +1,4 @@
-"""The real server with a sampler inside; writes `profile.txt` into the data folder at its end."""
+"""The real server with a sampler inside; adds to `profile.txt` in the data folder at its end."""
 
 import sys
 from pathlib import Path
@@ -14,7 +14,8 @@ def run(arguments: list[str]) -> None:
     try:
         main(["serve", *arguments], standalone_mode=False)
     finally:
-        (data_dir / "profile.txt").write_text(sampler.report() + "\n", encoding="utf-8")
+        with (data_dir / "profile.txt").open("a", encoding="utf-8") as file:
+            file.write(sampler.report() + "\n\n")
 
 
 if __name__ == "__main__":

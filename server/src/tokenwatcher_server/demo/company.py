@@ -14,7 +14,6 @@ from typing import Literal
 import msgspec
 
 COMPANY = "Quillmere"
-COMPANY_SLUG = "quillmere"
 
 Rhythm = Literal["office", "customers", "night", "flat"]
 
@@ -103,9 +102,9 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
 
 
 PROJECTS = (
-    DemoProject("support", "Support assistant"),
+    DemoProject("support-assistant", "Support assistant"),
     DemoProject("search", "Search"),
-    DemoProject("documents", "Document summaries"),
+    DemoProject("document-summaries", "Document summaries"),
     DemoProject("code-review", "Code review"),
     DemoProject("onboarding", "Onboarding"),
 )
@@ -115,32 +114,32 @@ _CHAT_ANSWER = Answer(median=330, first_token_ms=620, ms_per_token=14.0)
 
 STREAMS = (
     Stream(
-        project="support", feature="chat", team="support", route="/assistant/reply",
+        project="support-assistant", feature="chat", team="support", route="/assistant/reply",
         provider="anthropic", model="claude-sonnet-4-5-20250929",
         requested_model="claude-sonnet-4-5", calls=19.0,
         prompt=_CHAT_PROMPT, answer=_CHAT_ANSWER, streaming=True, sessions=True, users=1800,
         error_rate=0.008, ramp=Ramp(38, 32, 1.0, 0.0),
     ),
     Stream(
-        project="support", feature="chat", team="support", route="/assistant/reply",
+        project="support-assistant", feature="chat", team="support", route="/assistant/reply",
         provider="anthropic", model="claude-sonnet-5", calls=19.0,
         prompt=_CHAT_PROMPT, answer=_CHAT_ANSWER, streaming=True, sessions=True, users=1800,
         error_rate=0.006, ramp=Ramp(38, 32, 0.0, 1.0),
     ),
     Stream(
-        project="support", feature="chat", team="support", route="/assistant/reply",
+        project="support-assistant", feature="chat", team="support", route="/assistant/reply",
         provider="self-hosted", model="quillmere-support-7b", calls=0.5,
         prompt=Prompt(median=1700), answer=Answer(median=210, first_token_ms=150),
         streaming=True, sessions=True, users=90, ramp=Ramp(30, 29, 0.0, 1.0),
     ),
     Stream(
-        project="support", feature="triage", team="support", route="/tickets/triage",
+        project="support-assistant", feature="triage", team="support", route="/tickets/triage",
         provider="openai", model="gpt-4o-mini-2024-07-18", requested_model="gpt-4o-mini",
         calls=15.0, prompt=Prompt(median=1250), answer=Answer(median=26, first_token_ms=310),
         users=900,
     ),
     Stream(
-        project="support", feature="handover", team="support", route="/tickets/handover",
+        project="support-assistant", feature="handover", team="support", route="/tickets/handover",
         provider="anthropic", model="claude-haiku-4-5-20251001",
         requested_model="claude-haiku-4-5", calls=3.5,
         prompt=Prompt(median=4400), answer=Answer(median=260, ms_per_token=7.0),
@@ -165,21 +164,21 @@ STREAMS = (
         answer=Answer(median=210, reasoning=0.8, first_token_ms=900), streaming=True, users=1500,
     ),
     Stream(
-        project="documents", feature="summarise", team="documents", route="/documents/summary",
+        project="document-summaries", feature="summarise", team="documents", route="/documents/summary",
         provider="openai", model="gpt-5-2025-08-07", requested_model="gpt-5", calls=8.0,
         prompt=Prompt(median=9800, prefix=1024, hit=0.5),
         answer=Answer(median=460, reasoning=0.7, first_token_ms=1500, ms_per_token=11.0),
         users=700, error_rate=0.007, growth=Growth(10, 1.38),
     ),
     Stream(
-        project="documents", feature="extract-fields", team="documents", route="/jobs/extract",
+        project="document-summaries", feature="extract-fields", team="documents", route="/jobs/extract",
         provider="openai", model="gpt-5-mini-2025-08-07", requested_model="gpt-5-mini",
         calls=6.0, prompt=Prompt(median=5200, prefix=1280, hit=0.4),
         answer=Answer(median=320, reasoning=0.4), rhythm="night", service_tier="batch", users=4,
         error_rate=0.002,
     ),
     Stream(
-        project="documents", feature="translate", team="documents", route="/documents/translate",
+        project="document-summaries", feature="translate", team="documents", route="/documents/translate",
         provider="mistral", model="mistral-small-latest", calls=2.5,
         prompt=Prompt(median=1500), answer=Answer(median=1400, ms_per_token=6.0),
         rhythm="office", users=220,

@@ -1,0 +1,48 @@
+"""`python -m bench.fill FOLDER EVENTS`: fill a data folder with made-up history."""
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+
+from bench.stores import MARKER, Filled, today
+from tokenwatcher_server.app import running_app
+from tokenwatcher_server.demo.founding import found_company
+from tokenwatcher_server.demo.history import Plan
+from tokenwatcher_server.demo.load import load_history
+from tokenwatcher_server.settings import Settings
+
+
+async def fill(folder: Path, events: int) -> Filled:
+    day, began = today(), time.perf_counter()
+    async with running_app(Settings(data_dir=folder)) as app:
+        services = app.services
+        now_us = services.clock.now_us()
+        company = await found_company(services.database, now_us)
+        plan = Plan(
+            events=events,
+            end_us=now_us,
+            workspace_id=company.workspace_id,
+            projects=company.projects,
+        )
+        if events:
+            await load_history(plan, services.store, services.prices, lambda _: None)
+    return Filled(
+        events=events,
+        day=day,
+        workspace_id=company.workspace_id,
+        projects=dict(company.projects),
+        seconds=time.perf_counter() - began,
+    )
+
+
+def main() -> None:
+    folder, events = Path(sys.argv[1]), int(sys.argv[2])
+    filled = asyncio.run(fill(folder, events))
+    (folder / MARKER).write_bytes(msgspec.json.encode(filled))
+
+
+if __name__ == "__main__":
+    main()
