@@ -1,0 +1,22 @@
+"""Where events are kept. `open_store` is all that the rest of the program knows."""
+
+import asyncio
+from pathlib import Path
+
+from tokenwatcher_server.events.store import EventStore, StoreRefused
+from tokenwatcher_server.kernel.clock import Clock
+from tokenwatcher_server.stores.embedded.store import open_embedded
+
+
+async def open_store(url: str | None, data_dir: Path, clock: Clock) -> EventStore:
+    """Open the store that `url` names; None is the embedded one, in the data folder.
+
+    Raises StoreRefused where its files can't be used, with a message that says what to do.
+    """
+    if url is not None:
+        scheme = url.partition(":")[0]
+        raise StoreRefused(
+            f"EVENTS_URL: this version keeps events in the data folder and can't use {scheme!r}:"
+            " unset EVENTS_URL"
+        )
+    return await asyncio.to_thread(open_embedded, data_dir, clock)

@@ -1,0 +1,187 @@
+"""The columns: a DuckDB file that answers queries, applied from the journal.
+
+It holds nothing of its own: lost, damaged or of an older version, it is made anew.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from importlib.resources import files as package_files
+from pathlib import Path
+
+import duckdb
+import msgspec
+
+from tokenwatcher_server.stores.embedded import arrow
+from tokenwatcher_server.stores.embedded.chain import Link, SegmentKind
+from tokenwatcher_server.stores.embedded.schema import COLUMNS, PRICE_COLUMNS, Kind
+from tokenwatcher_server.stores.embedded.segment import Segment, decode
+from tokenwatcher_server.stores.embedded.step import Step, event_step, price_step
+
+VERSION = 1
+TAG_SLOTS = 24
+"""Tag keys that get a column of their own, in the order they are first seen."""
+MEMORY = "192MB"
+
+Cursor = duckdb.DuckDBPyConnection
+
+
+class Applied(msgspec.Struct, frozen=True):
+    """How far the columns have come along the chain."""
+
+    sequence: int
+    total: int
+    hash: bytes
+
+
+class Columns:
+    """One open columns file. `apply` is for one thread; `snapshot` is for any."""
+
+    def __init__(self, path: Path, spill: Path, *, threads: int) -> None:
+        fresh = not path.exists()
+        self._connection = duckdb.connect(str(path), config=_config(spill, threads))
+        self._connection.execute("set enable_external_access = false")
+        self._connection.execute("set lock_configuration = true")
+        if fresh:
+            path.chmod(0o600)
+            _create(self._connection)
+        rows = self._connection.execute("select sequence, total, hash from applied").fetchall()
+        self.applied = Applied(*rows[0])
+        slots = self._connection.execute("select key, slot from tag_slots").fetchall()
+        self._slots = dict[str, int](slots)
+
+    @property
+    def tag_slots(self) -> dict[str, int]:
+        return self._slots
+
+    def apply(self, links: Sequence[Link]) -> None:
+        """Apply the next segments of the chain, and how far that is, in one transaction."""
+        last = links[-1]
+        slots = dict(self._slots)
+        cursor = self._connection.cursor()
+        cursor.execute("begin")
+        try:
+            for kind, run in _runs(links):
+                if kind is SegmentKind.EVENTS:
+                    self._apply_events(cursor, run, slots)
+                else:
+                    self._apply_prices(cursor, run)
+            cursor.execute(
+                "update applied set sequence = ?, total = ?, hash = ?",
+                [last.sequence, last.total, last.hash],
+            )
+            cursor.execute("commit")
+        except BaseException:
+            _abandon(cursor)
+            raise
+        finally:
+            cursor.close()
+        self._slots = slots
+        self.applied = Applied(last.sequence, last.total, last.hash)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Cursor]:
+        """A cursor whose statements all see the same events."""
+        cursor = self._connection.cursor()
+        try:
+            cursor.execute("begin")
+            yield cursor
+            cursor.execute("commit")
+        finally:
+            cursor.close()
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _apply_events(self, cursor: Cursor, links: Sequence[Link], slots: dict[str, int]) -> None:
+        segments = [(link.sequence, decode(link.body)) for link in links]
+        _promote(cursor, [segment for _, segment in segments], slots)
+        _insert(cursor, event_step(segments, slots))
+
+    def _apply_prices(self, cursor: Cursor, links: Sequence[Link]) -> None:
+        for link in links:  # one after the other: an event may be in several
+            with _step_table(cursor, price_step([decode(link.body)])):
+                cursor.execute(_REPRICE)
+
+
+_REPRICE = (
+    "update events set "
+    + ", ".join(f"{name} = step.{name}" for name in PRICE_COLUMNS)
+    + " from step where events.sequence = step.sequence"
+    + " and events.workspace_id = step.workspace_id and events.id = step.id"
+)
+
+
+def _config(spill: Path, threads: int) -> dict[str, str | bool | int | float | list[str]]:
+    return {
+        "threads": str(threads),
+        "memory_limit": MEMORY,
+        "temp_directory": str(spill),
+        "autoload_known_extensions": "false",
+        "autoinstall_known_extensions": "false",
+        "allow_community_extensions": "false",
+    }
+
+
+def _create(connection: Cursor) -> None:
+    columns = [
+        *(f"{column.name} {_type(column.kind)}" for column in COLUMNS),
+        "input_tokens BIGINT",
+        "output_tokens BIGINT",
+        *(f"tag_{slot} VARCHAR" for slot in range(1, TAG_SLOTS + 1)),
+    ]
+    connection.execute("begin")
+    connection.execute(f"create table events ({', '.join(columns)})")
+    connection.execute(package_files(__package__).joinpath("columns.sql").read_text())
+    connection.execute("commit")
+
+
+def _type(kind: Kind) -> str:
+    return "VARCHAR" if kind is Kind.JSON else kind.value
+
+
+def _runs(links: Sequence[Link]) -> Iterator[tuple[SegmentKind, list[Link]]]:
+    """Neighbours of one kind together."""
+    run: list[Link] = []
+    for link in links:
+        if run and run[0].kind is not link.kind:
+            yield run[0].kind, run
+            run = []
+        run.append(link)
+    if run:
+        yield run[0].kind, run
+
+
+def _promote(cursor: Cursor, segments: Sequence[Segment], slots: dict[str, int]) -> None:
+    """Give a tag key a column of its own at its first sight, while there are some left.
+
+    A key has its column for all of its events, or for none.
+    """
+    if len(slots) == TAG_SLOTS:
+        return
+    keys: dict[str, None] = {}
+    for segment in segments:
+        for tags in segment.distinct("tags"):
+            keys |= dict.fromkeys(tags or {})
+    for key in [key for key in keys if key not in slots][: TAG_SLOTS - len(slots)]:
+        slots[key] = len(slots) + 1
+        cursor.execute("insert into tag_slots values (?, ?)", [key, slots[key]])
+
+
+def _insert(cursor: Cursor, step: Step) -> None:
+    with _step_table(cursor, step):
+        cursor.execute("insert into events by name select * from step")
+
+
+@contextmanager
+def _step_table(cursor: Cursor, step: Step) -> Iterator[None]:
+    """Let statements read `step`. By its name: a file's variables are out of bounds here."""
+    cursor.register("step", arrow.stream(step.rows, step.columns))
+    try:
+        yield
+    finally:
+        cursor.unregister("step")
+
+
+def _abandon(cursor: Cursor) -> None:
+    with suppress(duckdb.Error):
+        cursor.execute("rollback")

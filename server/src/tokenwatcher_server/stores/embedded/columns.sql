@@ -1,0 +1,8 @@
+-- What the columns file holds beside `events`, whose columns are listed in schema.py.
+
+-- How far the journal has been applied, and the hash of that segment.
+create table applied (sequence bigint not null, total bigint not null, hash blob not null);
+insert into applied values (0, 0, from_hex(repeat('00', 32)));
+
+-- Tag keys with a column of their own: `tag_<slot>`. Others are in the map `tags`.
+create table tag_slots (key varchar not null, slot integer not null);

@@ -1,0 +1,111 @@
+"""Answers from the columns: usage, event lists, one event, tag keys."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from tokenwatcher_server.events.query import EventFilter, Scope, UsageQuery, UsageRow
+from tokenwatcher_server.events.store import StoredEvent
+from tokenwatcher_server.stores.embedded.columns import Columns, Cursor
+from tokenwatcher_server.stores.embedded.dialect import duckdb_dialect
+from tokenwatcher_server.stores.embedded.identity import pack_id, pack_ids
+from tokenwatcher_server.stores.embedded.journal import Held, JournalReader
+from tokenwatcher_server.stores.embedded.rows import selected, stored_events
+from tokenwatcher_server.stores.embedded.schema import NUMBER_OF
+from tokenwatcher_server.stores.sql import (
+    EVENTS,
+    Bindings,
+    Statement,
+    events_where,
+    scope_condition,
+    usage_rows,
+    usage_statement,
+)
+
+MOST_TAG_KEYS = 100
+_ID, _WORKSPACE = NUMBER_OF["id"], NUMBER_OF["workspace_id"]
+
+
+def usage(columns: Columns, queries: Sequence[UsageQuery]) -> list[list[UsageRow]]:
+    dialect = duckdb_dialect(columns.tag_slots)
+    with columns.snapshot() as cursor:
+        return [
+            usage_rows(query, _rows(cursor, usage_statement(query, EVENTS, dialect)))
+            for query in queries
+        ]
+
+
+def events(columns: Columns, journal: JournalReader, wanted: EventFilter) -> list[StoredEvent]:
+    slots = columns.tag_slots
+    bindings = Bindings()
+    where = events_where(wanted, duckdb_dialect(slots), bindings)
+    text = (
+        f"select {selected(slots)} from events where {where}"
+        f" order by occurred_at desc, id desc limit {bindings.bind(wanted.limit)}"
+    )
+    with columns.snapshot() as cursor:
+        rows = _rows(cursor, Statement(text, bindings.values))
+    return _stored(rows, slots, journal)
+
+
+def event(
+    columns: Columns, journal: JournalReader, scope: Scope, event_id: str
+) -> StoredEvent | None:
+    """Find an event by its place in the journal, which the ids know."""
+    numbers = journal.workspace_numbers()
+    keys = [
+        (numbers[workspace], pack_id(event_id))
+        for workspace in scope.workspaces
+        if workspace in numbers
+    ]
+    sequences = [held.sequence for held in journal.find(keys).values()]
+    if not sequences:
+        return None
+    slots = columns.tag_slots
+    bindings = Bindings()
+    text = (
+        f"select {selected(slots)} from events"
+        f" where sequence in ({bindings.bind_all(sequences)}) and id = {bindings.bind(event_id)}"
+        f" and {scope_condition(scope, bindings)} order by sequence limit 1"
+    )
+    with columns.snapshot() as cursor:
+        rows = _rows(cursor, Statement(text, bindings.values))
+    found = _stored(rows, slots, journal)
+    return found[0] if found else None
+
+
+def tag_keys(columns: Columns, scope: Scope) -> list[str]:
+    bindings = Bindings()
+    where = scope_condition(scope, bindings)
+    slots = columns.tag_slots
+    counts = ["count(tags)", *(f"count(tag_{slot})" for slot in slots.values())]
+    with columns.snapshot() as cursor:
+        text = f"select {', '.join(counts)} from events where {where}"
+        [(others, *promoted)] = _rows(cursor, Statement(text, bindings.values))
+        used = dict(zip(slots, promoted, strict=True))
+        if others:
+            text = (
+                "select key, count(*) from (select unnest(map_keys(tags)) as key"
+                f" from events where {where}) group by key"
+            )
+            used |= dict(_rows(cursor, Statement(text, bindings.values)))
+    ordered = sorted(used, key=lambda key: (-used[key], key))
+    return [key for key in ordered if used[key]][:MOST_TAG_KEYS]
+
+
+def _rows(cursor: Cursor, statement: Statement) -> list[tuple[Any, ...]]:
+    return cursor.execute(statement.text, statement.values).fetchall()
+
+
+def _stored(
+    rows: list[tuple[Any, ...]], slots: dict[str, int], journal: JournalReader
+) -> list[StoredEvent]:
+    """Put rows together with the digests, which the journal alone has."""
+    if not rows:
+        return []
+    numbers = journal.workspace_numbers()
+    names = [(row[_WORKSPACE], row[_ID]) for row in rows]
+    packed = pack_ids([event_id for _, event_id in names])
+    keys = [(numbers[name[0]], each) for name, each in zip(names, packed, strict=True)]
+    held: dict[tuple[int, bytes], Held] = journal.find(keys)
+    digests = {name: held[key].digest for name, key in zip(names, keys, strict=True)}
+    return stored_events(rows, slots, digests)

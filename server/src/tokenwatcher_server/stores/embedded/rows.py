@@ -1,0 +1,57 @@
+"""Rows of the columns file as events again."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from tokenwatcher_server.events.event import Cost, Event, PricedEvent
+from tokenwatcher_server.events.store import StoredEvent
+from tokenwatcher_server.events.tokens import Tokens
+from tokenwatcher_server.stores.embedded.schema import (
+    COLUMNS,
+    COST_BUCKETS,
+    COST_COLUMNS,
+    EVENT_COLUMNS,
+    TOKEN_COLUMNS,
+    Kind,
+)
+
+_STORED = tuple(column.name for column in COLUMNS)
+_JSON = tuple(column.name for column in COLUMNS if column.kind is Kind.JSON)
+_MAPS = ("tags", *_JSON)
+_decoder = msgspec.json.Decoder(dict[str, Any])
+
+
+def selected(tag_slots: Mapping[str, int]) -> str:
+    """What to select for `stored_events`."""
+    return ", ".join([*_STORED, *(f"tag_{slot}" for slot in tag_slots.values())])
+
+
+def stored_events(
+    rows: Sequence[tuple[Any, ...]],
+    tag_slots: Mapping[str, int],
+    digests: Mapping[tuple[str, str], bytes],
+) -> list[StoredEvent]:
+    """`digests` are the events' content digests, by workspace and id."""
+    return [_stored_event(row, tag_slots, digests) for row in rows]
+
+
+def _stored_event(
+    row: tuple[Any, ...],
+    tag_slots: Mapping[str, int],
+    digests: Mapping[tuple[str, str], bytes],
+) -> StoredEvent:
+    values: dict[str, Any] = dict(zip(_STORED, row, strict=False))
+    for name in _JSON:
+        values[name] = _decoder.decode(values[name]) if values[name] else {}
+    promoted = zip(tag_slots, row[len(_STORED) :], strict=True)
+    values["tags"] = (values["tags"] or {}) | {
+        key: value for key, value in promoted if value is not None
+    }
+    values["content_digest"] = digests[values["workspace_id"], values["id"]]
+    values["tokens"] = Tokens(*[values[name] for name in TOKEN_COLUMNS])
+    values["buckets"] = Tokens(*[values[name] for name in COST_BUCKETS])
+    event = Event(**{name: values[name] for name in EVENT_COLUMNS})
+    cost = Cost(*[values[name] for name in COST_COLUMNS])
+    return StoredEvent(PricedEvent(event, cost), values["sequence"])

@@ -1,0 +1,129 @@
+"""The embedded store: commits to the journal, answers from the columns."""
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TypeVar
+
+from tokenwatcher_server.events.event import PricedEvent
+from tokenwatcher_server.events.query import EventFilter, Scope, UsageQuery, UsageRow
+from tokenwatcher_server.events.store import Outcome, Repricing, StoredEvent, StoreUnavailable
+from tokenwatcher_server.kernel.clock import Clock
+from tokenwatcher_server.stores.embedded import reading
+from tokenwatcher_server.stores.embedded.applier import Applier
+from tokenwatcher_server.stores.embedded.columns import VERSION as COLUMNS_VERSION
+from tokenwatcher_server.stores.embedded.columns import Columns
+from tokenwatcher_server.stores.embedded.files import StoreFiles, claimed, files_of, prepare
+from tokenwatcher_server.stores.embedded.journal import Journal, JournalReader
+from tokenwatcher_server.stores.embedded.response_index import ResponseIndex
+from tokenwatcher_server.stores.embedded.writing import Writer, learn
+
+PATIENCE_SECONDS = 10.0
+"""How long a question waits for the columns to reach the journal."""
+READERS = 4
+
+T = TypeVar("T")
+
+
+class EmbeddedStore:
+    """An EventStore in a folder. One process at a time; any number of tasks."""
+
+    def __init__(self, files: StoreFiles, clock: Clock) -> None:
+        self._files = files
+        with ExitStack() as stack:
+            prepare(files)
+            stack.enter_context(claimed(files))
+            self._journal = Journal(files.journal, clock)
+            stack.callback(self._journal.close)
+            self._reader = JournalReader(files.journal)
+            stack.callback(self._reader.close)
+            self._lookups = JournalReader(files.journal)
+            stack.callback(self._lookups.close)
+            self._columns = Columns(
+                files.columns(COLUMNS_VERSION), files.spill, threads=_query_threads()
+            )
+            stack.callback(self._columns.close)
+            self._responses = ResponseIndex(files.responses, self._reader.hash_at)
+            stack.callback(self._responses.close)
+            self._catch_up_responses()
+            self._applier = Applier(self._columns, self._reader)
+            stack.callback(self._applier.close)
+            self._resources = stack.pop_all()
+        self._writer = Writer(self._journal, self._responses, self._applier.announce)
+        self._writing = ThreadPoolExecutor(1, "journal")
+        self._reading = ThreadPoolExecutor(READERS, "query")
+
+    async def append(self, batches: Sequence[Sequence[PricedEvent]]) -> list[Outcome]:
+        return await self._write(lambda: self._writer.append(batches))
+
+    async def usage(self, queries: Sequence[UsageQuery]) -> list[list[UsageRow]]:
+        return await self._read(lambda: reading.usage(self._columns, queries))
+
+    async def events(self, wanted: EventFilter) -> list[StoredEvent]:
+        return await self._read(lambda: reading.events(self._columns, self._lookups, wanted))
+
+    async def event(self, scope: Scope, event_id: str) -> StoredEvent | None:
+        return await self._read(
+            lambda: reading.event(self._columns, self._lookups, scope, event_id)
+        )
+
+    async def tag_keys(self, scope: Scope) -> list[str]:
+        return await self._read(lambda: reading.tag_keys(self._columns, scope))
+
+    async def reprice(self, changes: Sequence[Repricing]) -> int:
+        return await self._write(lambda: self._writer.reprice(changes))
+
+    async def ready(self) -> bool:
+        try:
+            await self._write(self._journal.probe)
+        except StoreUnavailable:
+            return False
+        return True
+
+    async def statistics(self) -> Mapping[str, int]:
+        head = self._journal.head
+        return {
+            "events": head.total,
+            "journal_sequence": head.sequence,
+            "applied_sequence": self._applier.applied,
+            "disk_bytes": self._files.bytes_on_disk(),
+        }
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._close)
+
+    async def _write(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._writing, work)
+
+    async def _read(self, work: Callable[[], T]) -> T:
+        """Run a question once the columns hold everything acknowledged before it."""
+        sequence = self._journal.head.sequence
+
+        def answer() -> T:
+            self._applier.wait_for(sequence, PATIENCE_SECONDS)
+            return work()
+
+        return await asyncio.get_running_loop().run_in_executor(self._reading, answer)
+
+    def _catch_up_responses(self) -> None:
+        numbers = self._reader.workspace_numbers()
+        for link in self._reader.links(self._responses.covered):
+            learn(self._responses, link, numbers)
+
+    def _close(self) -> None:
+        self._writing.shutdown()
+        self._reading.shutdown()
+        self._resources.close()
+
+
+def open_embedded(data_dir: Path, clock: Clock) -> EmbeddedStore:
+    """Open the store in a data folder. Raises StoreRefused; may take long where it must mend."""
+    return EmbeddedStore(files_of(data_dir), clock)
+
+
+def _query_threads() -> int:
+    """Half of the processors for one question: the other half goes on taking events in."""
+    return max(1, (os.cpu_count() or 1) // 2)

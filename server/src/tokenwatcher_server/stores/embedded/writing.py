@@ -1,0 +1,131 @@
+"""What happens to a group of batches: admitted, encoded, committed, announced."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from tokenwatcher_server.events.event import PricedEvent
+from tokenwatcher_server.events.store import Outcome, Repricing
+from tokenwatcher_server.stores.embedded.admission import Admission, Candidate
+from tokenwatcher_server.stores.embedded.chain import Link, SegmentKind
+from tokenwatcher_server.stores.embedded.identity import (
+    LEAST_RESPONSE_ID,
+    answer_fingerprint,
+    fingerprint,
+    pack_id,
+    pack_ids,
+)
+from tokenwatcher_server.stores.embedded.journal import Journal, NewEvents
+from tokenwatcher_server.stores.embedded.response_index import ResponseIndex
+from tokenwatcher_server.stores.embedded.schema import TOKEN_COLUMNS
+from tokenwatcher_server.stores.embedded.segment import decode, encode, gather, gather_costs
+
+
+class Writer:
+    """Commits to the journal. Used from one thread."""
+
+    def __init__(
+        self, journal: Journal, responses: ResponseIndex, announce: Callable[[Link], None]
+    ) -> None:
+        self._journal = journal
+        self._responses = responses
+        self._announce = announce
+
+    def append(self, batches: Sequence[Sequence[PricedEvent]]) -> list[Outcome]:
+        """See `EventStore.append`.
+
+        1. Pack the ids, and fingerprint the providers' answers.
+        2. Look up which of them the journal holds.
+        3. Admit the batches one after the other: new events, duplicates, conflicts.
+        4. Commit the new events as one segment.
+        """
+        candidates = self._candidates([priced for batch in batches for priced in batch])
+        admission = Admission(
+            {
+                key: held.digest
+                for key, held in self._journal.find([each.key for each in candidates]).items()
+            },
+            self._responses.find([each.answer for each in candidates if each.answer]),
+        )
+        outcomes: list[Outcome] = []
+        events: list[PricedEvent] = []
+        admitted: list[Candidate] = []
+        start = 0
+        for batch in batches:
+            of_batch = candidates[start : start + len(batch)]
+            outcome, fresh = admission.admit(of_batch)
+            outcomes.append(outcome)
+            events += [batch[position] for position in fresh]
+            admitted += [of_batch[position] for position in fresh]
+            start += len(batch)
+        if events:
+            self._commit(events, admitted)
+        return outcomes
+
+    def reprice(self, changes: Sequence[Repricing]) -> int:
+        """See `EventStore.reprice`."""
+        numbers = self._journal.workspace_numbers({change.workspace_id for change in changes})
+        keys = [(numbers[change.workspace_id], pack_id(change.event_id)) for change in changes]
+        held = self._journal.find(keys)
+        found = [
+            (change, held[key].sequence)
+            for change, key in zip(changes, keys, strict=True)
+            if key in held
+        ]
+        if not found:
+            return 0
+        columns = gather_costs([change.cost for change, _ in found])
+        columns["sequence"] = [sequence for _, sequence in found]
+        columns["workspace_id"] = [change.workspace_id for change, _ in found]
+        columns["id"] = [change.event_id for change, _ in found]
+        link = self._journal.commit_repricing(len(found), encode(len(found), columns))
+        self._responses.add([], link.sequence, link.hash, len(found))
+        self._announce(link)
+        return len(found)
+
+    def _candidates(self, events: Sequence[PricedEvent]) -> list[Candidate]:
+        numbers = self._journal.workspace_numbers({priced.event.workspace_id for priced in events})
+        packed = pack_ids([priced.event.id for priced in events])
+        return [
+            Candidate(
+                (number := numbers[priced.event.workspace_id], packed_id),
+                priced.event.content_digest,
+                fingerprint(number, priced.event),
+            )
+            for priced, packed_id in zip(events, packed, strict=True)
+        ]
+
+    def _commit(self, events: Sequence[PricedEvent], admitted: Sequence[Candidate]) -> None:
+        ids: dict[int, list[tuple[bytes, bytes]]] = {}
+        for candidate in admitted:
+            workspace, packed_id = candidate.key
+            ids.setdefault(workspace, []).append((packed_id, candidate.digest))
+        body = encode(len(events), gather(events))
+        link = self._journal.commit_events(NewEvents(len(events), body, ids))
+        answers = [candidate.answer for candidate in admitted if candidate.answer]
+        self._responses.add(answers, link.sequence, link.hash, link.rows)
+        self._announce(link)
+
+
+def learn(responses: ResponseIndex, link: Link, numbers: Mapping[str, int]) -> None:
+    """Add a segment of the journal to the response index again."""
+    responses.add(_answers(link, numbers), link.sequence, link.hash, link.rows)
+
+
+def _answers(link: Link, numbers: Mapping[str, int]) -> list[bytes]:
+    if link.kind is not SegmentKind.EVENTS:
+        return []
+    segment = decode(link.body)
+    if segment.columns.get("response_id") is None:
+        return []
+    tokens = zip(*[segment.values(name) for name in TOKEN_COLUMNS], strict=True)
+    named = zip(
+        segment.values("workspace_id"),
+        segment.values("provider"),
+        segment.values("response_id"),
+        tokens,
+        strict=True,
+    )
+    return [
+        answer_fingerprint(numbers[workspace], provider, response_id, counts)
+        for workspace, provider, response_id, counts in named
+        if response_id is not None and len(response_id) >= LEAST_RESPONSE_ID
+    ]
