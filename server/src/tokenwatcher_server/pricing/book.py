@@ -78,7 +78,7 @@ class PriceBook:
         """A book that knows the operator's prices, and which rate lines are already kept."""
         book = cls()
         book._database, book._clock = database, clock
-        async with database.transaction() as connection:
+        async with database.reading() as connection:
             book._saved = await lines.saved_ids(connection)
             await book._read_own(connection)
         return book
@@ -87,7 +87,7 @@ class PriceBook:
         """Take up what another process set or removed; one small query where nothing changed."""
         if self._database is None:
             return
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             if await _version(connection) != self._own_version:
                 await self._read_own(connection)
 
@@ -111,7 +111,7 @@ class PriceBook:
         """Any line that ever priced an event, also one of an older catalogue."""
         if line_id in self._lines or self._database is None:
             return self._lines.get(line_id)
-        async with self._database.transaction() as connection:
+        async with self._database.reading() as connection:
             return await lines.find(connection, line_id)
 
     async def _read_own(self, connection: AsyncConnection) -> None:

@@ -106,7 +106,7 @@ async def _scope(database: Database, workspace: str | None) -> Scope:
     query = select(workspaces.c.id).order_by(workspaces.c.id)
     if workspace is not None:
         query = query.where(workspaces.c.slug == workspace)
-    async with database.transaction() as connection:
+    async with database.reading() as connection:
         found = tuple(WorkspaceId(found) for found in (await connection.execute(query)).scalars())
     if workspace is not None and not found:
         raise not_found(f"There is no workspace '{workspace}'.")

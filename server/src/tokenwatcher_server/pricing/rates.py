@@ -5,7 +5,7 @@ event is kept for ever, so a cost stays explainable after the catalogue has move
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
@@ -96,7 +96,11 @@ def identified(line: RateLine) -> RateLine:
 
 def bucket_rates(kinds: Mapping[str, int]) -> Tokens:
     """Give each bucket the rate of the most particular kind that has a price, or None."""
-    return Tokens(**{bucket: rate for bucket, _kind, rate in _resolved(kinds)})
+
+    def rate(bucket: str) -> int | None:
+        return next((kinds[kind] for kind in KINDS[bucket] if kind in kinds), None)
+
+    return Tokens(**{bucket: rate(bucket) for bucket in BUCKETS})
 
 
 def priced_as(line: RateLine, bucket: str) -> str | None:
@@ -121,9 +125,3 @@ _PARENTS = {
     "output_reasoning": (("output_text", "output"),),
     "output_audio": (("output_text", "output"),),
 }
-
-
-def _resolved(kinds: Mapping[str, int]) -> Iterator[tuple[str, str | None, int | None]]:
-    for bucket in BUCKETS:
-        kind = next((kind for kind in KINDS[bucket] if kind in kinds), None)
-        yield bucket, kind, None if kind is None else kinds[kind]
