@@ -12,7 +12,7 @@ from tokenwatcher_server.events.store import StoreRefused
 
 
 class StoreFiles(msgspec.Struct, frozen=True):
-    """`folder` is the data folder's `events`; everything the store writes is in it."""
+    """What the store keeps in the data folder."""
 
     folder: Path
 
@@ -20,36 +20,35 @@ class StoreFiles(msgspec.Struct, frozen=True):
     def journal(self) -> Path:
         return self.folder / "journal.db"
 
-    def columns(self, version: int) -> Path:
-        """The version is in the name, so that no version opens the file of another."""
-        return self.folder / f"events.v{version}.duckdb"
+    @property
+    def columns(self) -> Path:
+        return self.folder / "events.duckdb"
 
     @property
     def responses(self) -> Path:
-        return self.folder / "responses"
+        return self.folder / "events.responses"
 
     @property
     def spill(self) -> Path:
-        return self.folder / "tmp"
+        return self.folder / "events.tmp"
 
     @property
     def lock(self) -> Path:
-        return self.folder / "lock"
+        return self.folder / "events.lock"
 
     def bytes_on_disk(self) -> int:
-        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
-
-
-def files_of(data_dir: Path) -> StoreFiles:
-    return StoreFiles(data_dir / "events")
+        paths = [*self.folder.glob("journal.db*"), *self.folder.glob("events.duckdb*")]
+        sizes = [*paths, *self.responses.glob("*")]
+        return sum(path.stat().st_size for path in sizes if path.is_file())
 
 
 def prepare(files: StoreFiles) -> None:
     """Make the folders, for their owner alone. Raises StoreRefused where that can't be done."""
     try:
-        for folder in (files.folder, files.responses, files.spill):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         files.folder.chmod(0o700)
+        files.responses.mkdir(mode=0o700, exist_ok=True)
+        files.spill.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise StoreRefused(_unwritable(files, error)) from None
 
@@ -72,8 +71,8 @@ def claimed(files: StoreFiles) -> Iterator[None]:
         holder = os.read(descriptor, 20).decode(errors="replace").strip() or "unknown"
         os.close(descriptor)
         raise StoreRefused(
-            f"{files.folder} is in use by another TokenWatcher process (process {holder}): "
-            "stop it first, or give this one a data folder of its own"
+            f"another TokenWatcher is running on {files.folder} (process {holder}): stop it "
+            "first, or give this one a data folder of its own"
         ) from None
     try:
         os.ftruncate(descriptor, 0)

@@ -14,9 +14,8 @@ from tokenwatcher_server.events.store import Outcome, Repricing, StoredEvent, St
 from tokenwatcher_server.kernel.clock import Clock
 from tokenwatcher_server.stores.embedded import reading
 from tokenwatcher_server.stores.embedded.applier import Applier
-from tokenwatcher_server.stores.embedded.columns import VERSION as COLUMNS_VERSION
 from tokenwatcher_server.stores.embedded.columns import Columns
-from tokenwatcher_server.stores.embedded.files import StoreFiles, claimed, files_of, prepare
+from tokenwatcher_server.stores.embedded.files import StoreFiles, claimed, prepare
 from tokenwatcher_server.stores.embedded.journal import Journal, JournalReader
 from tokenwatcher_server.stores.embedded.response_index import ResponseIndex
 from tokenwatcher_server.stores.embedded.writing import Writer, learn
@@ -42,9 +41,7 @@ class EmbeddedStore:
             stack.callback(self._reader.close)
             self._lookups = JournalReader(files.journal)
             stack.callback(self._lookups.close)
-            self._columns = Columns(
-                files.columns(COLUMNS_VERSION), files.spill, threads=_query_threads()
-            )
+            self._columns = Columns(files.columns, files.spill, threads=_query_threads())
             stack.callback(self._columns.close)
             self._responses = ResponseIndex(files.responses, self._reader.hash_at)
             stack.callback(self._responses.close)
@@ -121,7 +118,7 @@ class EmbeddedStore:
 
 def open_embedded(data_dir: Path, clock: Clock) -> EmbeddedStore:
     """Open the store in a data folder. Raises StoreRefused; may take long where it must mend."""
-    return EmbeddedStore(files_of(data_dir), clock)
+    return EmbeddedStore(StoreFiles(data_dir), clock)
 
 
 def _query_threads() -> int:
