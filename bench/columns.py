@@ -13,6 +13,7 @@ from bench.scale import Bench
 from bench.stores import copy_of, read_marker
 from tokenwatcher_server.kernel.clock import SystemClock
 from tokenwatcher_server.stores import open_store
+from tokenwatcher_server.stores.embedded.files import StoreFiles
 
 POLL_SECONDS = 0.005
 TARGET = 150_000
@@ -42,8 +43,7 @@ def measure(bench: Bench, folder: Path) -> list[Row]:
 
 async def _applying_seconds(folder: Path) -> float:
     """How long a store needs whose columns have been lost, from its opening on."""
-    for path in (folder / "events").glob("events.*.duckdb*"):
-        path.unlink()
+    StoreFiles(folder).columns.unlink()
     began = time.perf_counter()
     store = await open_store(None, folder, SystemClock())
     try:

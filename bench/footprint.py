@@ -9,6 +9,7 @@ from bench.memory import pss_mb
 from bench.row import Row
 from bench.scale import millions
 from bench.stores import read_marker
+from tokenwatcher_server.stores.embedded.files import StoreFiles
 
 SETTLE_SECONDS = 4.0
 
@@ -36,10 +37,10 @@ def measure_disk(folder: Path) -> list[Row]:
     """Bytes an event; the engines' own overhead is in them."""
     marker = read_marker(folder)
     events = marker.events if marker else 1
-    store = folder / "events"
-    journal, ids = _journal_bytes(store / "journal.db")
-    columns = sum(path.stat().st_size for path in store.glob("events.*.duckdb*"))
-    responses = sum(path.stat().st_size for path in store.glob("responses/**/*"))
+    files = StoreFiles(folder)
+    journal, ids = _journal_bytes(files.journal)
+    columns = files.columns.stat().st_size
+    responses = sum(path.stat().st_size for path in files.responses.rglob("*"))
     parts = {"journal": journal, "ids": ids, "columns": columns, "response index": responses}
     whole = Row(
         figure=f"bytes on disk per event, {_held(folder)}",

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import duckdb
 
+from tokenwatcher_server.stores.embedded.files import StoreFiles
+
 JOURNAL_SCHEMA = """
 pragma journal_mode = wal;
 pragma synchronous = full;
@@ -24,7 +26,7 @@ def bare_journal(data_dir: Path, scratch: Path, most_events: int) -> float:
 
     One durable transaction for each group: its ids, and one row with its segment.
     """
-    groups = _groups(data_dir / "events" / "journal.db", most_events)
+    groups = _groups(StoreFiles(data_dir).journal, most_events)
     path = scratch / "bare-journal.db"
     path.unlink(missing_ok=True)
     connection = sqlite3.connect(path, isolation_level=None)
@@ -57,7 +59,7 @@ def _groups(journal: Path, most_events: int) -> list[tuple[int, bytes, list[tupl
 
 def bare_columns(data_dir: Path, scratch: Path, most_events: int) -> float:
     """Events a second when DuckDB alone appends the rows that a store holds, checkpoint included."""
-    (source,) = (data_dir / "events").glob("events.*.duckdb")
+    source = StoreFiles(data_dir).columns
     path = scratch / "bare-columns.duckdb"
     path.unlink(missing_ok=True)
     connection = duckdb.connect(str(path), config={"threads": "1"})
