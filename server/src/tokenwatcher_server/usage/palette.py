@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 
-SLOTS = 10
+SLOTS = 8
 """How many colours there are; `static/tokens.css` has one for each and a grey for the rest."""
 
 ModelKey = tuple[str, str]
@@ -14,7 +14,7 @@ def colours(models: Iterable[ModelKey]) -> dict[ModelKey, int]:
     """Give every model a slot from 1 to SLOTS, the most used first.
 
     A model asks for the slot that its name hashes to and takes the next free one where that is
-    taken, so the ten most used never share a colour, and a newcomer moves nobody who is used
+    taken, so the eight most used never share a colour, and a newcomer moves nobody who is used
     more. The models must be those of the whole scope, not of a filter or a chosen period.
     """
     taken: dict[ModelKey, int] = {}

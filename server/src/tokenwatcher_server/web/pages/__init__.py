@@ -1,0 +1,1 @@
+"""The pages: each a handler that reads, asks, shapes and renders, with its context beside it."""

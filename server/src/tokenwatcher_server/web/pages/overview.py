@@ -1,0 +1,164 @@
+"""`/`: what was spent, on what, and what is happening now."""
+
+import msgspec
+from litestar import Response, get
+from msgspec.structs import replace
+
+from tokenwatcher_server.events.query import EventFilter
+from tokenwatcher_server.events.store import EventStore
+from tokenwatcher_server.kernel.clock import DAY_US, MICROSECONDS
+from tokenwatcher_server.kernel.period import Period, day_of, month_of
+from tokenwatcher_server.usage.overview import Overview, overview
+from tokenwatcher_server.usage.parameters import Reader
+from tokenwatcher_server.usage.request import LONGEST_DAYS, UsageRequest, parse_with
+from tokenwatcher_server.usage.sentence import lede, period_words
+from tokenwatcher_server.usage.text import change, day_text, money, share
+from tokenwatcher_server.web.pages.breakdown import ModelRow, TagRow, model_rows, tag_rows
+from tokenwatcher_server.web.pages.controls import (
+    Controls,
+    Picker,
+    controls,
+    scope_pickers,
+    tag_picker,
+)
+from tokenwatcher_server.web.pages.event_rows import EventRow, event_row
+from tokenwatcher_server.web.pages.links import EVENTS, OVERVIEW, address
+from tokenwatcher_server.web.pages.spend_chart import SpendChart, spend_chart
+from tokenwatcher_server.web.pages.unpriced import UnpricedNote, unpriced_note
+from tokenwatcher_server.web.pages.viewer import (
+    AnyRequest,
+    SignInNeeded,
+    Viewer,
+    answer_page,
+    to_sign_in,
+    viewer_of,
+)
+from tokenwatcher_server.web.services import services_of
+
+NEWEST = 10
+MINUTE_US = 60 * MICROSECONDS
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """The line of figures: what the totals alone don't say."""
+
+    today_change: int | None
+    period_change: int | None
+    period_name: str
+    month_end: str
+    month_part: str | None
+    """How far the month's spend is on the way to its forecast, of 100; None without one."""
+    error_rate: str
+    cached: str
+
+
+class OverviewPage(msgspec.Struct, frozen=True):
+    controls: Controls
+    lede: str
+    pace: str | None
+    shown: Overview
+    figures: Figures
+    chart: SpendChart
+    models: tuple[ModelRow, ...]
+    tags: tuple[TagRow, ...]
+    tag_picker: Picker | None
+    """None where no event has a tag yet."""
+    every_model: str | None
+    """The address that shows the whole table; None where it is shown."""
+    every_tag: str | None
+    events: tuple[EventRow, ...]
+    events_href: str
+    unpriced: UnpricedNote | None
+
+
+class FirstRunPage(msgspec.Struct, frozen=True):
+    """Nothing was ever recorded: how to send the first event here."""
+
+    endpoint: str
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """Which long tables are shown whole."""
+
+    models: bool
+    tags: bool
+
+
+@get(OVERVIEW, include_in_schema=False, exception_handlers={SignInNeeded: to_sign_in})
+async def overview_page(request: AnyRequest) -> Response[str]:
+    services = services_of(request)
+    viewer = await viewer_of(request)
+    reader = Reader(list(request.query_params.multi_items()))
+    asked = parse_with(reader)
+    whole = reader.all("all")
+    reader.finish()
+    now_us = services.clock.now_us()
+    table = Shown("models" in whole, "tags" in whole)
+    page = await overview_of(services.store, viewer, asked, now_us, table)
+    if not page.shown.colours and not await _has_events(services.store, viewer, now_us):
+        first_run = FirstRunPage(str(request.base_url).rstrip("/"))
+        return answer_page(request, "first_run.html", viewer.frame, first_run)
+    return answer_page(request, "overview.html", viewer.frame, page)
+
+
+async def overview_of(
+    store: EventStore, viewer: Viewer, asked: UsageRequest, now_us: int, table: Shown
+) -> OverviewPage:
+    """Everything the page shows, asked for in three steps.
+
+    Comparisons are made up to the minute, so that a page on which nothing happens stays as it is.
+    """
+    now_us -= now_us % MINUTE_US
+    scope = viewer.scope(asked)
+    tag_keys = tuple(await store.tag_keys(scope))
+    if asked.tag_key is None and tag_keys:
+        asked = replace(asked, tag_key=tag_keys[0])
+    shown = await overview(store, asked, scope, now_us)
+    newest = await store.events(
+        EventFilter(scope=scope, period=shown.stats.period, filters=asked.filters, limit=NEWEST)
+    )
+    pickers = scope_pickers(OVERVIEW, asked, viewer.workspaces, viewer.projects)
+    return OverviewPage(
+        controls=controls(OVERVIEW, asked, shown.stats.period, pickers),
+        lede=lede(asked, shown.stats.period, shown.stats.overview),
+        pace=None if shown.month_forecast is None else money(shown.month_forecast),
+        shown=shown,
+        figures=_figures(asked, shown, now_us),
+        chart=spend_chart(asked, shown.chart, shown.interval, shown.stats.overview),
+        models=model_rows(asked, shown, every=table.models),
+        tags=tag_rows(asked, shown, every=table.tags),
+        tag_picker=tag_picker(OVERVIEW, asked, tag_keys) if asked.tag_key else None,
+        every_model=None if table.models else address(OVERVIEW, asked, [("all", "models")]),
+        every_tag=None if table.tags else address(OVERVIEW, asked, [("all", "tags")]),
+        events=tuple(event_row(one, shown.colours, now_us, asked.zone) for one in newest),
+        events_href=address(EVENTS, asked),
+        unpriced=unpriced_note(asked, shown.stats),
+    )
+
+
+def _figures(asked: UsageRequest, shown: Overview, now_us: int) -> Figures:
+    stats, totals = shown.stats, shown.stats.overview
+    words = period_words(asked, stats.period).removeprefix("in the ").removeprefix("on ")
+    month = month_of(now_us, asked.zone)
+    return Figures(
+        today_change=change(stats.today.cost, shown.yesterday_so_far.cost),
+        period_change=change(totals.cost, shown.before.cost),
+        period_name=words[:1].upper() + words[1:],
+        month_end=day_text(day_of(month.end_us - 1, asked.zone)),
+        month_part=_part(shown.month.cost, shown.month_forecast),
+        error_rate=share(totals.errors, totals.calls),
+        cached=share(totals.cache_read_tokens, totals.input_tokens),
+    )
+
+
+def _part(spent: int | None, forecast: int | None) -> str | None:
+    return None if spent is None or not forecast else f"{100 * spent / forecast:.1f}"
+
+
+async def _has_events(store: EventStore, viewer: Viewer, now_us: int) -> bool:
+    everything = Period(now_us - LONGEST_DAYS * DAY_US, now_us + 2 * DAY_US)
+    scope = viewer.scope(UsageRequest())
+    return bool(await store.events(EventFilter(scope=scope, period=everything, limit=1)))
+
+
+ROUTES = (overview_page,)

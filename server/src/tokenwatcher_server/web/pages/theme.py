@@ -1,0 +1,28 @@
+"""`POST /theme`: the theme's switch where no script turns it."""
+
+from litestar import Response, post
+from litestar.datastructures import Cookie
+from litestar.response import Redirect
+
+from tokenwatcher_server.access.principal import Principal
+from tokenwatcher_server.web.pages.viewer import AnyRequest
+from tokenwatcher_server.web.render import THEME_COOKIE, THEMES
+
+YEAR_SECONDS = 365 * 86_400
+
+
+@post("/theme", include_in_schema=False)
+async def choose_theme(request: AnyRequest, principal: Principal) -> Response[None]:  # noqa: ARG001 - who may
+    """Keep the choice in a cookie; anything but a theme goes back to the system's."""
+    chosen = str((await request.form()).get("theme", ""))
+    response: Response[None] = Redirect("/", status_code=303)
+    if chosen in THEMES:
+        response.set_cookie(
+            Cookie(THEME_COOKIE, value=chosen, path="/", max_age=YEAR_SECONDS, samesite="lax")
+        )
+    else:
+        response.delete_cookie(THEME_COOKIE)
+    return response
+
+
+ROUTES = (choose_theme,)

@@ -1,0 +1,121 @@
+/* The frame of every page: what can be done without a pointer, and pickers that answer at once.
+   Every page works without this file. */
+"use strict";
+
+(() => {
+  const root = document.documentElement;
+  root.dataset.script = "";
+
+  const content = () => document.getElementById("content");
+
+  /* Links and forms marked `data-stay` change the page in place; the address keeps the state. */
+  async function go(address, source) {
+    const main = content();
+    main.classList.add("waiting");
+    main.setAttribute("aria-busy", "true");
+    try {
+      await htmx.ajax("GET", address, { target: main, swap: "outerMorph", source, push: "true" });
+    } finally {
+      content().classList.remove("waiting");
+      content().removeAttribute("aria-busy");
+    }
+  }
+
+  function closeSheets(except) {
+    for (const open of document.querySelectorAll("details.pop[open]")) {
+      if (open !== except) open.open = false;
+    }
+  }
+
+  document.addEventListener("click", (event) => {
+    closeSheets(event.target.closest("details.pop"));
+    const link = event.target.closest("a[data-stay]");
+    if (!link || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    go(link.getAttribute("href"), link);
+  });
+
+  document.addEventListener("submit", (event) => {
+    const form = event.target.closest("form[data-stay]");
+    if (!form) return;
+    event.preventDefault();
+    const query = new URLSearchParams();
+    for (const [name, value] of new FormData(form)) if (value) query.append(name, value);
+    closeSheets();
+    go(query.size ? `${form.getAttribute("action")}?${query}` : form.getAttribute("action"), form);
+  });
+
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("form.pick select")) event.target.form.requestSubmit();
+  });
+
+  /* The theme: kept in a cookie, so that the server writes it into the next page. */
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest(".themes button");
+    if (!button) return;
+    event.preventDefault();
+    const theme = button.value;
+    const secure = location.protocol === "https:" ? "; Secure" : "";
+    document.cookie = `tokenwatcher_theme=${theme}; Path=/; SameSite=Lax; Max-Age=${theme ? 31536000 : 0}${secure}`;
+    if (theme) root.dataset.theme = theme;
+    else delete root.dataset.theme;
+    for (const one of button.form.querySelectorAll("button")) {
+      one.setAttribute("aria-pressed", String(one === button));
+    }
+  });
+
+  /* Keys: `/` to the first picker, `g` and a letter to a page, `j` and `k` in tables, Esc closes. */
+  let waitsForLetter = false;
+
+  function walk(step) {
+    const rows = [...document.querySelectorAll("table[data-walk] tbody tr")].filter((row) => row.querySelector("a"));
+    const here = rows.findIndex((row) => row.contains(document.activeElement));
+    const next = rows[here < 0 ? (step > 0 ? 0 : rows.length - 1) : here + step];
+    if (next) next.querySelector("a").focus();
+  }
+
+  const actions = {
+    "/": () => document.querySelector("[data-search], .controls select, .controls a")?.focus(),
+    j: () => walk(1),
+    k: () => walk(-1),
+    Escape: () => {
+      const open = document.querySelector("details.pop[open]");
+      if (!open) return;
+      open.open = false;
+      open.querySelector("summary").focus();
+    },
+  };
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const typing = event.target.closest("input, select, textarea");
+    if (typing && event.key !== "Escape") return;
+    if (waitsForLetter) {
+      waitsForLetter = false;
+      const link = document.querySelector(`[data-go="${CSS.escape(event.key)}"]`);
+      if (link) link.click();
+      return;
+    }
+    waitsForLetter = event.key === "g";
+    const action = actions[event.key];
+    if (!action) return;
+    if (event.key !== "Escape") event.preventDefault();
+    action();
+  });
+
+  /* Times in the reader's own zone; the exact UTC instant stays in the title. */
+  function localTimes() {
+    const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+    const day = new Intl.DateTimeFormat("en", { month: "short", day: "numeric" });
+    const today = day.format(new Date());
+    for (const time of document.querySelectorAll("time[datetime]")) {
+      const at = new Date(time.dateTime);
+      const date = day.format(at);
+      const text = date === today ? clock.format(at) : `${date}, ${clock.format(at)}`;
+      if (time.textContent !== text) time.textContent = text;
+    }
+  }
+
+  document.addEventListener("DOMContentLoaded", localTimes);
+  document.addEventListener("htmx:after:swap", localTimes);
+})();
