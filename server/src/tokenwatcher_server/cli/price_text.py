@@ -112,7 +112,7 @@ def _unit_price(line: CostLine) -> tuple[str, str]:
 def custom_prices_text(prices: Sequence[CustomPrice]) -> list[str]:
     if not prices:
         return ["No custom prices. Set one with `tokenwatcher prices set`."]
-    rows = [("ID", "PROVIDER", "MODEL", "FROM", "PRICE", "")]
+    rows: list[tuple[str, ...]] = [("ID", "PROVIDER", "MODEL", "FROM", "PRICE", "")]
     for price in prices:
         removed = "" if price.removed_at is None else f"removed {iso(price.removed_at)}"
         names = (price.id, price.provider, price.model_pattern)
@@ -138,7 +138,7 @@ def rates_text(price: CustomPrice) -> str:
 def unpriced_text(models: Sequence[UnpricedModel]) -> list[str]:
     if not models:
         return ["Every event of that time has a cost."]
-    rows = [("EVENTS", "PROVIDER", "MODEL", "FIRST", "LAST", "WHY")]
+    rows: list[tuple[str, ...]] = [("EVENTS", "PROVIDER", "MODEL", "FIRST", "LAST", "WHY")]
     for found in models:
         days = (day(found.first_day), day(found.last_day))
         rows.append((f"{found.events:,}", found.provider, found.model, *days, found.reason or ""))
@@ -153,7 +153,9 @@ def repriced_text(report: Repriced) -> list[str]:
         amounts = dollars([n for m in changed for n in (m.before, m.after, m.after - m.before)]
                           + [report.before, report.after, report.after - report.before])  # fmt: skip
         groups = [amounts[i : i + 3] for i in range(0, len(amounts), 3)]
-        rows = [("EVENTS", "PROVIDER", "MODEL", "BEFORE", "AFTER", "DIFFERENCE")]
+        rows: list[tuple[str, ...]] = [
+            ("EVENTS", "PROVIDER", "MODEL", "BEFORE", "AFTER", "DIFFERENCE")
+        ]
         for model, group in zip(changed, groups, strict=False):
             rows.append((f"{model.events:,}", model.provider, model.model, *group))
         rows.append((f"{report.changed:,}", "total", "", *groups[-1]))

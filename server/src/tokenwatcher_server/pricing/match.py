@@ -152,7 +152,8 @@ def _rewritten(provider: str, name: str) -> Iterator[Spelling]:
     """The name as it came, then without what a router or a resource path put before it."""
     rule = LISTED_NAME
     for _ in range(4):
-        yield Spelling(provider, name, rule)
+        if not name.startswith("arn:"):  # a resource of one's own may hold a listed name
+            yield Spelling(provider, name, rule)
         rewritten = _shorter(provider, name)
         if rewritten is None:
             return

@@ -179,7 +179,7 @@ def pricer(line: RateLine, match: str | None = None) -> Pricer:
 def _gap(event: Event, line: RateLine) -> str | None:
     """Why this line can't price the call, or None where it can."""
     counts = astuple(event.tokens)
-    for bucket, n, rate in zip(BUCKETS, counts, astuple(line.rates), strict=True):
+    for bucket, n, rate in zip(BUCKETS, counts, _rates(line, counts), strict=True):
         if n and rate is None:
             return _no_rate(_WORDS[bucket], line)
     if any(astuple(line.rates)) and all(n is None for n in counts):
