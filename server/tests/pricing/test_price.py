@@ -202,6 +202,13 @@ def test_output_without_a_price_is_never_free(make_event: Any) -> None:
     assert cost.unpriced_reason == "the price list has no rate for output"
 
 
+def test_a_cost_that_no_store_could_hold_is_no_cost(make_event: Any) -> None:
+    dear = line_of({"input": 10**12, "output": 10**12})
+    event = make_event(tokens=Tokens(input_text=50_000_000, output_text=1))
+    for cost in (price(event, dear), pricer(dear)(event)):
+        assert cost.unpriced_reason == "the cost is too large to be stored"
+
+
 def test_a_call_without_counts_is_unpriced_unless_its_tokens_are_free(make_event: Any) -> None:
     event = make_event(tokens=Tokens(), usage_quality="missing")
     assert price(event, line_of()).unpriced_reason == "the call has no token counts"

@@ -99,12 +99,6 @@ class Match(msgspec.Struct, frozen=True):
     """True where another provider's price list holds here."""
 
 
-def known_provider(catalog: Catalog, said: str) -> str | None:
-    """The price list's name for a provider, or None where it has none."""
-    name = canonical_provider(said)
-    return name if name in catalog.providers else None
-
-
 def canonical_provider(said: str) -> str:
     """One spelling for a provider's name: `aws.bedrock`, `Bedrock` and `aws` are the same."""
     name = re.sub(r"[\s_.]+", "-", said.strip().lower())
@@ -151,7 +145,7 @@ def _match(spelling: Spelling, owner: str, model: ListedModel, rule: str) -> Mat
 def _rewritten(provider: str, name: str) -> Iterator[Spelling]:
     """The name as it came, then without what a router or a resource path put before it."""
     rule = LISTED_NAME
-    for _ in range(4):
+    while True:  # every rewriting takes something off, or moves to a provider it won't leave
         if not name.startswith("arn:"):  # a resource of one's own may hold a listed name
             yield Spelling(provider, name, rule)
         rewritten = _shorter(provider, name)
