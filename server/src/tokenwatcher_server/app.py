@@ -1,14 +1,19 @@
 """Wires everything, in the order it starts; the only module that names a concrete part."""
 
 import asyncio
-import secrets as random_secrets
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import msgspec
 
-from tokenwatcher_server.access.keys import KeyVerifier
+from tokenwatcher_server.access.first_start import Welcome, first_start
+from tokenwatcher_server.access.login import Login
+from tokenwatcher_server.access.passwords import Passwords
+from tokenwatcher_server.access.posture import refuse_to_start
 from tokenwatcher_server.access.projects import ProjectDirectory
+from tokenwatcher_server.access.secrets import session_secret
+from tokenwatcher_server.access.verifier import KeyVerifier
 from tokenwatcher_server.control.database import Database, control_url
 from tokenwatcher_server.control.migrate import migrate
 from tokenwatcher_server.ingest.commit import Committer
@@ -30,6 +35,8 @@ REFRESH_SECONDS = 1.0
 class App(msgspec.Struct, frozen=True):
     services: Services
     asgi: Application
+    welcome: Welcome | None
+    """What the first start made, to be shown once."""
 
 
 @asynccontextmanager
@@ -40,17 +47,21 @@ async def running_app(settings: Settings, clock: Clock | None = None) -> AsyncIt
     """
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
+        refuse_to_start(settings)
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        database = Database(control_url(settings))
+        database = Database(control_url(settings.database_url, settings.data_dir))
         stack.push_async_callback(database.close)
         await migrate(database)
         store = await open_store(settings.events_url, settings.data_dir, clock)
         stack.push_async_callback(store.close)
-        prices = await PriceBook.load(database, clock)
+        prices = PriceBook()
+        await prices.load(database, clock)
         metrics = Metrics()
         committer = Committer(store)
         committer.start()
         stack.push_async_callback(committer.close)
+        passwords = Passwords()
+        secret = session_secret(settings.dashboard_session_secret, settings.data_dir)
         services = Services(
             settings=settings,
             clock=clock,
@@ -61,11 +72,20 @@ async def running_app(settings: Settings, clock: Clock | None = None) -> AsyncIt
             metrics=metrics,
             keys=KeyVerifier(database, clock),
             projects=ProjectDirectory(database, clock),
-            local_token=random_secrets.token_urlsafe(32),
+            login=Login(database, passwords, clock),
+            csrf_secret=settings.csrf_secret.encode() if settings.csrf_secret else secret,
+            local_token=secrets.token_urlsafe(32),
         )
         upkeep = asyncio.create_task(_upkeep(services), name="upkeep")
         stack.callback(upkeep.cancel)
-        yield App(services, build_application(services, _ingest(services)))
+        welcome = await first_start(
+            database,
+            passwords,
+            username=settings.dashboard_username,
+            password=settings.dashboard_password,
+            now_us=clock.now_us(),
+        )
+        yield App(services, build_application(services, _ingest(services)), welcome)
 
 
 def _ingest(services: Services) -> Ingest:

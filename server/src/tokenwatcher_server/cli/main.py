@@ -8,7 +8,6 @@ from tokenwatcher_server.cli.instance import json_option, print_json
 from tokenwatcher_server.cli.keys import keys
 from tokenwatcher_server.cli.prices import prices
 from tokenwatcher_server.cli.serve import serve
-from tokenwatcher_server.cli.store import store
 from tokenwatcher_server.cli.users import users
 
 
@@ -30,5 +29,5 @@ def version(*, as_json: bool) -> None:
         click.echo(f"tokenwatcher {__version__}")
 
 
-for command in (serve, demo, keys, users, prices, store):
+for command in (serve, demo, keys, users, prices):
     main.add_command(command)

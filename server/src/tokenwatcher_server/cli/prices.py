@@ -1,19 +1,19 @@
 """`tokenwatcher prices`: the operator's own prices, how a cost came about, pricing again."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 import msgspec
 
+from tokenwatcher_server.cli.control import with_control
 from tokenwatcher_server.cli.instance import (
     data_dir_option,
     json_option,
     print_json,
     run_operation,
-    settings_of,
 )
 from tokenwatcher_server.cli.price_options import (
     COUNT_OPTIONS,
@@ -36,14 +36,11 @@ from tokenwatcher_server.cli.price_text import (
     repriced_text,
     unpriced_text,
 )
-from tokenwatcher_server.control.database import Database, control_url
-from tokenwatcher_server.control.migrate import migrate
 from tokenwatcher_server.events.event import Event
 from tokenwatcher_server.kernel.clock import DAY_US, SystemClock, iso
 from tokenwatcher_server.kernel.errors import AppError, InstanceRefused
 from tokenwatcher_server.pricing import custom
 from tokenwatcher_server.pricing.book import PriceBook
-from tokenwatcher_server.pricing.custom import CustomPrice
 from tokenwatcher_server.pricing.operations import (
     ApplyArguments,
     ExplainArguments,
@@ -51,8 +48,6 @@ from tokenwatcher_server.pricing.operations import (
     UnpricedArguments,
     explanation,
 )
-
-Result = TypeVar("Result")
 
 
 @click.group()
@@ -124,7 +119,7 @@ def set_price(
         )
     except AppError as error:
         raise click.UsageError(error.message) from None
-    _with_database(data_dir, lambda database: _set(database, price))
+    with_control(data_dir, lambda connection: custom.set_price(connection, price))
     if as_json:
         print_json(custom_price_json(price))
     else:
@@ -138,12 +133,9 @@ def set_price(
 @json_option
 def list_prices(*, with_removed: bool, data_dir: Path, as_json: bool) -> None:
     """List your own prices."""
-
-    async def work(database: Database) -> tuple[CustomPrice, ...]:
-        async with database.reading() as connection:
-            return await custom.list_prices(connection, with_removed=with_removed)
-
-    found = _with_database(data_dir, work)
+    found = with_control(
+        data_dir, lambda connection: custom.list_prices(connection, with_removed=with_removed)
+    )
     if as_json:
         print_json([custom_price_json(price) for price in found])
     else:
@@ -156,12 +148,10 @@ def list_prices(*, with_removed: bool, data_dir: Path, as_json: bool) -> None:
 @json_option
 def remove_price(price_id: str, data_dir: Path, *, as_json: bool) -> None:
     """Stop using one of your prices; what it priced keeps its cost."""
-
-    async def work(database: Database) -> CustomPrice:
-        async with database.transaction() as connection:
-            return await custom.remove_price(connection, price_id, SystemClock().now_us())
-
-    removed = _with_database(data_dir, work)
+    now = SystemClock().now_us()
+    removed = with_control(
+        data_dir, lambda connection: custom.remove_price(connection, price_id, now)
+    )
     if as_json:
         print_json(custom_price_json(removed))
     else:
@@ -200,8 +190,7 @@ def explain(
     if event_id is not None:
         found = _ask(data_dir, "prices.explain", ExplainArguments(event_id))
     else:
-        event = described_call(str(provider), str(model), call)
-        found = _with_database(data_dir, lambda database: _explain_call(database, event))
+        found = _explain_call(data_dir, described_call(str(provider), str(model), call))
     if as_json:
         print_json(explanation_json(found))
     else:
@@ -252,43 +241,19 @@ def apply(
         _print(repriced_text(report))
 
 
-def _with_database(data_dir: Path, work: Callable[[Database], Awaitable[Result]]) -> Result:
-    """Run on the control data alone, which works beside a running server."""
-    settings = settings_of(data_dir)
-    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-
-    async def run() -> Result:
-        database = Database(control_url(settings.database_url, data_dir))
-        try:
-            await migrate(database)
-            return await work(database)
-        finally:
-            await database.close()
-
-    try:
-        return asyncio.run(run())
-    except AppError as error:
-        raise click.ClickException(error.message) from None
-    except InstanceRefused as error:
-        raise click.ClickException(str(error)) from None
-
-
-async def _set(database: Database, price: CustomPrice) -> None:
-    async with database.transaction() as connection:
-        await custom.set_price(connection, price)
-
-
 def _ask(data_dir: Path, name: str, arguments: msgspec.Struct) -> Any:
     try:
         return run_operation(data_dir, name, arguments)
-    except AppError as error:
-        raise click.ClickException(error.message) from None
+    except (AppError, InstanceRefused) as error:
+        raise click.ClickException(str(error)) from None
 
 
-async def _explain_call(database: Database, event: Event) -> Explanation:
-    book = await PriceBook.load(database, SystemClock())
+def _explain_call(data_dir: Path, event: Event) -> Explanation:
+    """Price a call that nobody made; where there is no instance yet, at the list prices."""
+    own = with_control(data_dir, custom.list_prices) if data_dir.is_dir() else ()
+    book = PriceBook(own=own)
     [cost] = book.price_batch([event])
-    return msgspec.structs.replace(await explanation(event, cost, book), event_id=None)
+    return msgspec.structs.replace(asyncio.run(explanation(event, cost, book)), event_id=None)
 
 
 def _print(lines: Sequence[str]) -> None:

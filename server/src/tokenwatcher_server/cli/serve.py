@@ -10,7 +10,7 @@ from tokenwatcher_server.access.first_start import Welcome
 from tokenwatcher_server.app import App
 from tokenwatcher_server.cli.instance import data_dir_option, settings_of
 from tokenwatcher_server.cli.server import WhenReady, free_port, run_server
-from tokenwatcher_server.events.store import StoreRefused
+from tokenwatcher_server.kernel.errors import InstanceRefused
 from tokenwatcher_server.observability import logs
 from tokenwatcher_server.settings import Settings, SettingsError
 
@@ -40,7 +40,7 @@ def start(settings: Settings, when_ready: WhenReady, *, next_free_port: bool) ->
         if next_free_port and settings.port:
             settings = _on_free_port(settings)
         asyncio.run(run_server(settings, when_ready))
-    except (SettingsError, StoreRefused) as error:
+    except (SettingsError, InstanceRefused) as error:
         raise click.ClickException(str(error)) from None
     click.echo("Stopped; everything acknowledged is on disk.")
 

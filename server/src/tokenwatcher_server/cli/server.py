@@ -43,7 +43,7 @@ async def run_server(settings: Settings, when_ready: WhenReady) -> None:
                 await asyncio.wait({stopping, serving}, return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
             await _finish(ready)
-            server.stop()
+            server.stop()  # type: ignore[no-untyped-call]
             with suppress(TimeoutError):
                 await asyncio.wait_for(serving, DRAIN_SECONDS)
 

@@ -2,10 +2,20 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+FILE_NAME = "control.db"
+_READING = "tokenwatcher_reading"
+
+
+def control_url(database_url: str | None, data_dir: Path) -> str:
+    """The URL to open: the operator's, or an SQLite file in the data folder."""
+    return database_url or f"sqlite+aiosqlite:///{data_dir / FILE_NAME}"
 
 
 class Database:
@@ -17,8 +27,15 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """Commits at the end of the block, rolls back on an error."""
+        """To write: commits at the end of the block, rolls back on an error."""
         async with self._engine.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """To read from one snapshot; never waits for a writer and keeps none waiting."""
+        async with self._engine.connect() as connection:
+            await connection.execution_options(**{_READING: True})
             yield connection
 
     async def close(self) -> None:
@@ -33,16 +50,17 @@ def _engine(url: str) -> AsyncEngine:
     return engine
 
 
-def _on_sqlite_connect(connection: object, _record: object) -> None:
-    cursor = connection.cursor()  # type: ignore[attr-defined]
+def _on_sqlite_connect(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver must not open transactions by itself
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA busy_timeout = 10000")
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.execute("PRAGMA busy_timeout = 10000")
     cursor.close()
-    # the driver must not open transactions by itself: `_on_sqlite_begin` does
-    connection.isolation_level = None  # type: ignore[attr-defined]
 
 
-def _on_sqlite_begin(connection: object) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")  # type: ignore[attr-defined]
+def _on_sqlite_begin(connection: Connection) -> None:
+    """Writers take the lock at once: upgrading a read later could fail as busy."""
+    reading = connection.get_execution_options().get(_READING)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

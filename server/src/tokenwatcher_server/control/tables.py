@@ -2,11 +2,9 @@
 
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     Column,
     ForeignKey,
     Index,
-    Integer,
     LargeBinary,
     MetaData,
     String,
@@ -118,12 +116,4 @@ rate_lines = Table(
     Column("id", String(64), primary_key=True),  # digest of the content
     Column("content", Text, nullable=False),
     _instant("created_at"),
-)
-
-instance = Table(
-    "instance",  # one row: what this instance is
-    metadata,
-    Column("only", Integer, primary_key=True),
-    _instant("created_at"),
-    Column("is_demo", Boolean, nullable=False, default=False),
 )

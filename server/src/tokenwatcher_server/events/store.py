@@ -7,6 +7,7 @@ import msgspec
 
 from tokenwatcher_server.events.event import Cost, PricedEvent
 from tokenwatcher_server.events.query import EventFilter, Scope, UsageQuery, UsageRow
+from tokenwatcher_server.kernel.errors import InstanceRefused
 from tokenwatcher_server.kernel.ids import WorkspaceId
 
 
@@ -47,7 +48,7 @@ class StoreUnavailable(Exception):
     """
 
 
-class StoreRefused(Exception):
+class StoreRefused(InstanceRefused):
     """The store's files can't be used as they are; the message says why and what to do."""
 
 

@@ -52,6 +52,10 @@ class AppError(Exception):
         self.retry_after = retry_after
 
 
+class InstanceRefused(Exception):
+    """The instance can't be used as it is; the message tells the operator what to do."""
+
+
 def invalid(message: str, *issues: Issue, code: str = "INVALID_INPUT") -> AppError:
     return AppError(Kind.INVALID, code, message, issues=issues)
 

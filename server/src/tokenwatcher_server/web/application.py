@@ -6,15 +6,18 @@ import msgspec
 from litestar import Litestar, Request, Response
 from litestar.config.app import AppConfig
 from litestar.datastructures import State
+from litestar.di import Provide
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.config import OpenAPIConfig
+from litestar.response import Redirect
 from litestar.status_codes import HTTP_500_INTERNAL_SERVER_ERROR
 
 from tokenwatcher_server import __version__
 from tokenwatcher_server.ingest.pipeline import Ingest
-from tokenwatcher_server.kernel.errors import AppError, Issue
+from tokenwatcher_server.kernel.errors import AppError, Issue, Kind
 from tokenwatcher_server.observability.logs import logger
-from tokenwatcher_server.web.error_page import error_page, wants_page
+from tokenwatcher_server.web.auth import principal_of
+from tokenwatcher_server.web.error_page import error_page, sign_in_address, wants_page
 from tokenwatcher_server.web.errors import (
     PROBLEM_JSON,
     Problem,
@@ -45,6 +48,7 @@ def build_application(services: Services, ingest: Ingest) -> Application:
     framework = Litestar.from_config(
         AppConfig(
             route_handlers=list(ROUTES),
+            dependencies={"principal": Provide(principal_of)},
             state=State({"services": services}),
             exception_handlers={
                 AppError: _on_app_error,
@@ -77,6 +81,8 @@ def _answer(
 
 
 def _on_app_error(request: AnyRequest, error: AppError) -> Response[Any]:
+    if error.kind is Kind.UNAUTHENTICATED and wants_page(request):
+        return Redirect(sign_in_address(request), status_code=303)
     return _answer(request, problem_of(error, _request_id(request)), headers_of(error))
 
 

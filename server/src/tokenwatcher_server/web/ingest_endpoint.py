@@ -6,7 +6,8 @@ from time import perf_counter
 
 import msgspec
 
-from tokenwatcher_server.access.keys import Key, KeyVerifier
+from tokenwatcher_server.access.keys import Key
+from tokenwatcher_server.access.verifier import KeyVerifier
 from tokenwatcher_server.ingest.body import ClientGone, read_body
 from tokenwatcher_server.ingest.pipeline import Ingest, accept_batch, accept_event
 from tokenwatcher_server.ingest.receipt import BatchReceipt, EventReceipt

@@ -4,10 +4,12 @@ The same functions run inside the command itself where no server runs on the dat
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
+from tokenwatcher_server.pricing import operations as pricing
+from tokenwatcher_server.pricing.reprice import Repriced
 from tokenwatcher_server.web.services import Services
 
 
@@ -19,4 +21,22 @@ class Operation(msgspec.Struct, frozen=True):
     result: type[msgspec.Struct]
 
 
-OPERATIONS: dict[str, Operation] = {}
+async def _explain(services: Services, arguments: pricing.ExplainArguments) -> Any:
+    return await pricing.explain_event(
+        services.store, services.prices, services.database, arguments
+    )
+
+
+async def _unpriced(services: Services, arguments: pricing.UnpricedArguments) -> Any:
+    return await pricing.list_unpriced(services.store, services.database, arguments)
+
+
+async def _apply(services: Services, arguments: pricing.ApplyArguments) -> Any:
+    return await pricing.apply_prices(services.store, services.prices, services.database, arguments)
+
+
+OPERATIONS: Final = {
+    "prices.explain": Operation(_explain, pricing.ExplainArguments, pricing.Explanation),
+    "prices.unpriced": Operation(_unpriced, pricing.UnpricedArguments, pricing.Unpriced),
+    "prices.apply": Operation(_apply, pricing.ApplyArguments, Repriced),
+}

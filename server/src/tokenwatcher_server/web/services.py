@@ -4,8 +4,9 @@ from typing import Any, cast
 
 import msgspec
 
-from tokenwatcher_server.access.keys import KeyVerifier
+from tokenwatcher_server.access.login import Login
 from tokenwatcher_server.access.projects import ProjectDirectory
+from tokenwatcher_server.access.verifier import KeyVerifier
 from tokenwatcher_server.control.database import Database
 from tokenwatcher_server.events.store import EventStore
 from tokenwatcher_server.ingest.commit import Committer
@@ -25,6 +26,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     metrics: Metrics
     keys: KeyVerifier
     projects: ProjectDirectory
+    login: Login
+    csrf_secret: bytes
     local_token: str
     """Lets the command line of this machine ask the running server (see `web/api/local.py`)."""
 

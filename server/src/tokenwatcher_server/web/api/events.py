@@ -3,17 +3,25 @@
 import base64
 import binascii
 import re
+from typing import Any
 
 import msgspec
+from litestar import Request, get
 
+from tokenwatcher_server.access.principal import Principal, narrowed
 from tokenwatcher_server.events.event import Event
+from tokenwatcher_server.events.query import EventFilter
 from tokenwatcher_server.events.store import StoredEvent
 from tokenwatcher_server.events.tokens import INPUT_BUCKETS, OUTPUT_BUCKETS
 from tokenwatcher_server.ingest.receipt import CostReceipt, cost_receipt
 from tokenwatcher_server.kernel.clock import iso
-from tokenwatcher_server.kernel.errors import Issue, invalid
+from tokenwatcher_server.kernel.errors import not_found
 from tokenwatcher_server.kernel.money import usd_text
-
+from tokenwatcher_server.pricing.operations import explanation
+from tokenwatcher_server.pricing.price import CostLine
+from tokenwatcher_server.usage.parameters import Parameters, Reader
+from tokenwatcher_server.usage.request import UsageRequest, parse_with
+from tokenwatcher_server.web.services import services_of
 
 MOST_EVENTS = 500
 DEFAULT_EVENTS = 50
@@ -77,6 +85,26 @@ class EventsAnswer(msgspec.Struct, frozen=True, rename="camel"):
     next_cursor: str | None
 
 
+class ExplainedLine(msgspec.Struct, frozen=True, rename="camel"):
+    """Quantity times unit price is the amount; money is exact, in picodollars and in dollars."""
+
+    what: str
+    quantity: int
+    unit: str
+    unit_price: int
+    unit_price_usd: str
+    amount: int
+    amount_usd: str
+    why: str
+
+
+class OneEventAnswer(msgspec.Struct, frozen=True, rename="camel"):
+    """One event, and its cost line by line: the lines add up to the total exactly."""
+
+    event: EventAnswer
+    explanation: list[ExplainedLine]
+
+
 def event_answer(stored: StoredEvent) -> EventAnswer:
     """Turn a stored event back into what the wire calls it."""
     event, cost = stored.priced.event, stored.priced.cost
@@ -99,7 +127,7 @@ _SAME_NAMES = tuple(
 )
 
 
-def _counts(event: Event) -> dict[str, int | None]:
+def _counts(event: Event) -> dict[str, Any]:
     """The wire's wholes and parts, from the disjoint buckets."""
     tokens = event.tokens
     return {
@@ -163,10 +191,10 @@ def parse_events_request(parameters: Parameters) -> EventsRequest:
 @get("/api/events", summary="Stored events, newest first")
 async def list_events(request: Request[Any, Any, Any], principal: Principal) -> EventsAnswer:
     services = services_of(request)
-    wanted = parse_events_request(request.query_params.multi_items())
+    wanted = parse_events_request(list(request.query_params.multi_items()))
     found = await services.store.events(
         EventFilter(
-            scope=narrowed(principal.scope, wanted.usage),
+            scope=narrowed(principal.scope, wanted.usage.workspace_id, wanted.usage.project_id),
             period=wanted.usage.period(services.clock.now_us()),
             filters=wanted.usage.filters,
             before=wanted.before,
@@ -188,15 +216,21 @@ async def one_event(
     stored = await services.store.event(principal.scope, event_id)
     if stored is None:
         raise not_found("There is no such event in what you may see.")
-    lines = await services.prices.explain(stored.priced)
-    return OneEventAnswer(event_answer(stored), [explained_line(line) for line in lines])
+    explained = await explanation(stored.priced.event, stored.priced.cost, services.prices)
+    return OneEventAnswer(event_answer(stored), [_explained(line) for line in explained.lines])
 
 
-class OneEventAnswer(msgspec.Struct, frozen=True, rename="camel"):
-    """One event, and its cost line by line: the lines add up to the total exactly."""
-
-    event: EventAnswer
-    explanation: list[ExplainedLine]
+def _explained(line: CostLine) -> ExplainedLine:
+    return ExplainedLine(
+        what=line.what,
+        quantity=line.quantity,
+        unit=line.unit,
+        unit_price=line.unit_price,
+        unit_price_usd=usd_text(line.unit_price),
+        amount=line.amount,
+        amount_usd=usd_text(line.amount),
+        why=line.why,
+    )
 
 
 ROUTES = (list_events, one_event)

@@ -53,7 +53,7 @@ def add_ingest(document: dict[str, Any]) -> None:
         }
 
 
-def _json(kind: type[msgspec.Struct]) -> dict[str, Any]:
+def _json(kind: type) -> dict[str, Any]:
     return {"application/json": {"schema": {"$ref": f"#/components/schemas/{kind.__name__}"}}}
 
 

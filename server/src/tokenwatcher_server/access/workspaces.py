@@ -1,0 +1,70 @@
+"""Workspaces: each is a tenant with its own projects, keys and events."""
+
+import msgspec
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tokenwatcher_server.access.projects import create_project
+from tokenwatcher_server.access.slugs import slug_of
+from tokenwatcher_server.control.tables import api_keys, projects, workspaces
+from tokenwatcher_server.kernel.errors import AppError, Kind
+from tokenwatcher_server.kernel.ids import WorkspaceId, new_id
+
+DEFAULT = "default"
+
+
+class Workspace(msgspec.Struct, frozen=True, rename="camel"):
+    id: WorkspaceId
+    name: str
+    slug: str
+    created_at: int
+
+
+async def create_workspace(connection: AsyncConnection, name: str, now_us: int) -> Workspace:
+    """Make a workspace with its `default` project; the slug comes from the name."""
+    taken = set((await connection.execute(select(workspaces.c.slug))).scalars())
+    made = Workspace(WorkspaceId(new_id()), name, slug_of(name, taken), now_us)
+    await connection.execute(insert(workspaces).values(msgspec.structs.asdict(made)))
+    await create_project(connection, made.id, DEFAULT, "production", now_us)
+    return made
+
+
+async def list_workspaces(connection: AsyncConnection) -> list[Workspace]:
+    """Every workspace, oldest first."""
+    rows = await connection.execute(select(workspaces).order_by(workspaces.c.created_at))
+    return [Workspace(**row) for row in rows.mappings()]
+
+
+async def find_workspace(connection: AsyncConnection, reference: str) -> Workspace | None:
+    """The workspace with this id or slug."""
+    rows = await connection.execute(
+        select(workspaces).where((workspaces.c.id == reference) | (workspaces.c.slug == reference))
+    )
+    row = rows.mappings().one_or_none()
+    return None if row is None else Workspace(**row)
+
+
+async def rename_workspace(
+    connection: AsyncConnection, workspace_id: WorkspaceId, name: str
+) -> None:
+    """Give another name; the slug stays, as commands and addresses use it."""
+    await connection.execute(
+        update(workspaces).where(workspaces.c.id == workspace_id).values(name=name)
+    )
+
+
+async def delete_workspace(connection: AsyncConnection, workspace_id: WorkspaceId) -> None:
+    """Remove an empty workspace; raises AppError (409) while it has keys that hold.
+
+    Revoked keys go with it. Whether it has events is for the caller to check.
+    """
+    holding = select(func.count()).where(
+        api_keys.c.workspace_id == workspace_id, api_keys.c.revoked_at.is_(None)
+    )
+    if (await connection.execute(holding)).scalar_one():
+        raise AppError(
+            Kind.CONFLICT, "STILL_IN_USE", "The workspace still has API keys; revoke them first."
+        )
+    await connection.execute(delete(api_keys).where(api_keys.c.workspace_id == workspace_id))
+    await connection.execute(delete(projects).where(projects.c.workspace_id == workspace_id))
+    await connection.execute(delete(workspaces).where(workspaces.c.id == workspace_id))

@@ -1,0 +1,40 @@
+"""Runs a command's work in one transaction of the control database."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tokenwatcher_server.cli.instance import settings_of
+from tokenwatcher_server.control.database import Database, control_url
+from tokenwatcher_server.control.migrate import migrate
+from tokenwatcher_server.kernel.errors import AppError, InstanceRefused
+
+Result = TypeVar("Result")
+
+
+def with_control(data_dir: Path, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
+    """Do the work, also beside a running server; a refusal ends the command with its message."""
+    settings = settings_of(data_dir)
+    if settings.database_url is None and not data_dir.is_dir():
+        raise click.ClickException(
+            f"There is no instance in {data_dir}. Start one with `tokenwatcher serve`, or name its "
+            "folder with --data-dir."
+        )
+
+    async def run() -> Result:
+        database = Database(control_url(settings.database_url, settings.data_dir))
+        try:
+            await migrate(database)
+            async with database.transaction() as connection:
+                return await work(connection)
+        finally:
+            await database.close()
+
+    try:
+        return asyncio.run(run())
+    except (AppError, InstanceRefused) as error:
+        raise click.ClickException(str(error)) from None

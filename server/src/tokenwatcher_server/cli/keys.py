@@ -1,0 +1,112 @@
+"""`tokenwatcher keys`: make, list and revoke API keys, beside a running server too."""
+
+from pathlib import Path
+
+import click
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tokenwatcher_server.access import keys as access
+from tokenwatcher_server.access.keys import KINDS, KeyKind, KeyRecord, NewKey
+from tokenwatcher_server.access.projects import list_projects
+from tokenwatcher_server.access.workspaces import DEFAULT, find_workspace
+from tokenwatcher_server.cli.control import with_control
+from tokenwatcher_server.cli.instance import data_dir_option, json_option, print_json
+from tokenwatcher_server.cli.text import table, when
+from tokenwatcher_server.kernel.clock import SystemClock
+
+
+@click.group()
+def keys() -> None:
+    """Make, list and revoke API keys."""
+
+
+@keys.command("create")
+@click.option("--name", default="API key", show_default=True, help="What the key is for.")
+@click.option("--workspace", default=DEFAULT, show_default=True, help="The workspace's slug.")
+@click.option("--project", help="A project's slug: the key then writes to it alone.")
+@click.option("--kind", type=click.Choice(KINDS), default="live", show_default=True,
+              help="`read` may read the API and nothing else; the others only send events.")  # fmt: skip
+@data_dir_option
+@json_option
+def create(
+    name: str, workspace: str, project: str | None, kind: KeyKind, data_dir: Path, *, as_json: bool
+) -> None:
+    """Make a key, and print it this once."""
+
+    async def work(connection: AsyncConnection) -> NewKey:
+        found = await find_workspace(connection, workspace)
+        if found is None:
+            raise click.ClickException(f"There is no workspace {workspace!r}.")
+        projects = {one.slug: one.id for one in await list_projects(connection, found.id)}
+        if project is not None and project not in projects:
+            known = ", ".join(sorted(projects))
+            raise click.ClickException(f"There is no project {project!r}; there are: {known}.")
+        return await access.create_key(
+            connection,
+            workspace_id=found.id,
+            project_id=None if project is None else projects[project],
+            name=name,
+            kind=kind,
+            now_us=SystemClock().now_us(),
+        )
+
+    made = with_control(data_dir, work)
+    if as_json:
+        print_json({**msgspec.to_builtins(made.record), "rawKey": made.raw})
+        return
+    scope = f"project {project}" if project else f"workspace {workspace}"
+    click.echo(made.raw)
+    click.echo(f"A {kind} key for the {scope}. It is shown this once; store it now.", err=True)
+
+
+@keys.command("list")
+@data_dir_option
+@json_option
+def list_keys(data_dir: Path, *, as_json: bool) -> None:
+    """List the keys by their prefix; a key itself is never shown again."""
+    found = with_control(data_dir, access.list_keys)
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        [
+            key.key_prefix + "…",
+            key.name,
+            key.kind,
+            "project" if key.project_id else "workspace",
+            when(key.created_at),
+            when(key.last_used_at),
+            "revoked" if key.revoked_at else "holds",
+            key.id,
+        ]
+        for key in found
+    ]
+    click.echo(table(["KEY", "NAME", "KIND", "FOR", "MADE", "LAST USED", "STATE", "ID"], rows))
+
+
+@keys.command("revoke")
+@click.argument("key")
+@data_dir_option
+@json_option
+def revoke(key: str, data_dir: Path, *, as_json: bool) -> None:
+    """Revoke the KEY of this id or prefix, for good; servers refuse it within a second."""
+
+    async def work(connection: AsyncConnection) -> KeyRecord:
+        matching = [
+            record
+            for record in await access.list_keys(connection)
+            if record.id == key or record.key_prefix == key.rstrip("…")
+        ]
+        if not matching:
+            raise click.ClickException(f"There is no key {key!r}; `keys list` shows them.")
+        if len(matching) > 1:
+            raise click.ClickException(f"Several keys begin with {key!r}; name one by its id.")
+        await access.revoke_key(connection, matching[0].id, SystemClock().now_us())
+        return matching[0]
+
+    revoked = with_control(data_dir, work)
+    if as_json:
+        print_json({"id": revoked.id, "keyPrefix": revoked.key_prefix, "revoked": True})
+    else:
+        click.echo(f"Revoked {revoked.key_prefix}… ({revoked.name}).")

@@ -1,0 +1,60 @@
+"""Brings the control database to this version's schema; run at every start."""
+
+from importlib.resources import files
+from sqlite3 import DatabaseError as SqliteDatabaseError
+from typing import Final
+
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import DatabaseError
+
+from tokenwatcher_server.control.database import FILE_NAME, Database
+from tokenwatcher_server.kernel.errors import InstanceRefused
+
+HEAD: Final = "0001"
+"""The newest migration; a test compares it with the files in `migrations/versions`."""
+
+
+async def migrate(database: Database) -> None:
+    """Apply what is missing, in one transaction that a second process waits for.
+
+    Raises InstanceRefused for a database that is damaged, or of a newer version than this one.
+    """
+    try:
+        async with database.reading() as connection:
+            version = await connection.run_sync(_version)
+        if version == HEAD:
+            return
+        async with database.transaction() as connection:
+            await connection.run_sync(_upgrade)
+    except (DatabaseError, SqliteDatabaseError) as error:
+        if "not a database" in str(error) or "malformed" in str(error):
+            raise InstanceRefused(
+                f"{FILE_NAME} in the data folder is damaged; nothing was touched. "
+                "Put a copy of it from a backup in its place."
+            ) from None
+        raise
+
+
+def _version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _upgrade(connection: Connection) -> None:
+    # imported here: it takes longer than all the rest of a start that has nothing to migrate
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(files(__package__) / "migrations"))
+    version = _version(connection)
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if version is not None and version not in known:
+        raise InstanceRefused(
+            f"{FILE_NAME} in the data folder was written by a newer TokenWatcher; nothing was "
+            "touched. Run that version, or restore a backup made before it."
+        )
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

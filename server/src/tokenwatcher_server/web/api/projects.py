@@ -1,0 +1,135 @@
+"""Projects, for a session; a read key sees its own."""
+
+from typing import Any
+
+import msgspec
+from litestar import Request, delete, get, patch, post
+
+from tokenwatcher_server.access import projects as access
+from tokenwatcher_server.access.principal import Principal
+from tokenwatcher_server.access.projects import Environment, Project
+from tokenwatcher_server.access.workspaces import DEFAULT
+from tokenwatcher_server.events.query import Scope
+from tokenwatcher_server.kernel.clock import iso
+from tokenwatcher_server.kernel.errors import AppError, Kind, not_found
+from tokenwatcher_server.kernel.ids import WorkspaceId
+from tokenwatcher_server.usage.holds import holds_events
+from tokenwatcher_server.web.api.workspaces import Name, visible
+from tokenwatcher_server.web.services import services_of
+
+AnyRequest = Request[Any, Any, Any]
+
+
+class ProjectBody(msgspec.Struct, frozen=True, rename="camel"):
+    workspace_id: str
+    name: Name
+    environment: Environment = "production"
+
+
+class ProjectChange(msgspec.Struct, frozen=True, rename="camel"):
+    name: Name | None = None
+    environment: Environment | None = None
+
+
+class ProjectView(msgspec.Struct, frozen=True, rename="camel"):
+    id: str
+    workspace_id: str
+    name: str
+    slug: str
+    environment: Environment
+    created_at: str
+
+
+class OneProject(msgspec.Struct, frozen=True):
+    project: ProjectView
+
+
+class ManyProjects(msgspec.Struct, frozen=True):
+    projects: list[ProjectView]
+
+
+def view(project: Project) -> ProjectView:
+    return ProjectView(
+        project.id,
+        project.workspace_id,
+        project.name,
+        project.slug,
+        project.environment,
+        iso(project.created_at),
+    )
+
+
+def may_see(principal: Principal, project: Project) -> bool:
+    scope = principal.scope
+    return project.workspace_id in scope.workspaces and (
+        scope.projects is None or project.id in scope.projects
+    )
+
+
+async def visible_project(request: AnyRequest, principal: Principal, project_id: str) -> Project:
+    """The project, if this caller may see it; raises AppError (404) otherwise."""
+    async with services_of(request).database.reading() as connection:
+        found = await access.find_project(connection, project_id)
+    if found is None or not may_see(principal, found):
+        raise not_found("There is no such project in what you may see.")
+    return found
+
+
+@get("/api/projects", summary="The projects you may see, of one workspace or of all")
+async def list_projects(
+    request: AnyRequest,
+    principal: Principal,
+    workspaceId: str | None = None,  # noqa: N803 - as the wire names it
+) -> ManyProjects:
+    wanted = None if workspaceId is None else WorkspaceId(workspaceId)
+    async with services_of(request).database.reading() as connection:
+        found = await access.list_projects(connection, wanted)
+    return ManyProjects([view(project) for project in found if may_see(principal, project)])
+
+
+@post("/api/projects", summary="Make a project")
+async def create_project(
+    request: AnyRequest, principal: Principal, data: ProjectBody
+) -> OneProject:
+    services = services_of(request)
+    workspace = await visible(request, principal, data.workspace_id)
+    async with services.database.transaction() as connection:
+        made = await access.create_project(
+            connection, workspace.id, data.name, data.environment, services.clock.now_us()
+        )
+    return OneProject(view(made))
+
+
+@get("/api/projects/{project_id:str}", summary="One project")
+async def one_project(request: AnyRequest, principal: Principal, project_id: str) -> OneProject:
+    return OneProject(view(await visible_project(request, principal, project_id)))
+
+
+@patch("/api/projects/{project_id:str}", summary="Change a project's name or environment")
+async def change_project(
+    request: AnyRequest, principal: Principal, project_id: str, data: ProjectChange
+) -> OneProject:
+    found = await visible_project(request, principal, project_id)
+    async with services_of(request).database.transaction() as connection:
+        await access.change_project(
+            connection, found.id, name=data.name, environment=data.environment
+        )
+    return OneProject(view(await visible_project(request, principal, project_id)))
+
+
+@delete("/api/projects/{project_id:str}", summary="Remove a project that holds nothing")
+async def delete_project(request: AnyRequest, principal: Principal, project_id: str) -> None:
+    services = services_of(request)
+    found = await visible_project(request, principal, project_id)
+    scope = Scope((found.workspace_id,), (found.id,))
+    if found.slug == DEFAULT or await holds_events(services.store, scope, services.clock.now_us()):
+        raise AppError(
+            Kind.CONFLICT, "STILL_IN_USE", "A project that has events, or is the default, stays."
+        )
+    async with services.database.transaction() as connection:
+        await access.delete_project(connection, found.id)
+    services.projects.forget()
+    services.keys.forget()
+
+
+ROUTES = (list_projects, create_project, one_project, change_project, delete_project)

@@ -1,0 +1,107 @@
+"""Workspaces, for a session; a read key sees its own."""
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, delete, get, patch, post
+from msgspec import Meta
+
+from tokenwatcher_server.access import workspaces as access
+from tokenwatcher_server.access.principal import Principal
+from tokenwatcher_server.access.workspaces import Workspace
+from tokenwatcher_server.events.query import Scope
+from tokenwatcher_server.kernel.clock import iso
+from tokenwatcher_server.kernel.errors import AppError, Kind, not_found
+from tokenwatcher_server.usage.holds import holds_events
+from tokenwatcher_server.web.services import services_of
+
+AnyRequest = Request[Any, Any, Any]
+Name = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")]
+
+
+class WorkspaceBody(msgspec.Struct, frozen=True):
+    name: Name
+
+
+class WorkspaceView(msgspec.Struct, frozen=True, rename="camel"):
+    id: str
+    name: str
+    slug: str
+    created_at: str
+
+
+class OneWorkspace(msgspec.Struct, frozen=True):
+    workspace: WorkspaceView
+
+
+class ManyWorkspaces(msgspec.Struct, frozen=True):
+    workspaces: list[WorkspaceView]
+
+
+def view(workspace: Workspace) -> WorkspaceView:
+    return WorkspaceView(workspace.id, workspace.name, workspace.slug, iso(workspace.created_at))
+
+
+async def visible(request: AnyRequest, principal: Principal, workspace_id: str) -> Workspace:
+    """The workspace, if this caller may see it; raises AppError (404) otherwise."""
+    async with services_of(request).database.reading() as connection:
+        found = await access.find_workspace(connection, workspace_id)
+    if found is None or found.id != workspace_id or found.id not in principal.scope.workspaces:
+        raise not_found("There is no such workspace in what you may see.")
+    return found
+
+
+@get("/api/workspaces", summary="The workspaces you may see")
+async def list_workspaces(request: AnyRequest, principal: Principal) -> ManyWorkspaces:
+    async with services_of(request).database.reading() as connection:
+        found = await access.list_workspaces(connection)
+    return ManyWorkspaces([view(one) for one in found if one.id in principal.scope.workspaces])
+
+
+@post("/api/workspaces", summary="Make a workspace with its default project")
+async def create_workspace(
+    request: AnyRequest,
+    principal: Principal,  # noqa: ARG001 - asks for a session
+    data: WorkspaceBody,
+) -> OneWorkspace:
+    services = services_of(request)
+    async with services.database.transaction() as connection:
+        made = await access.create_workspace(connection, data.name, services.clock.now_us())
+    return OneWorkspace(view(made))
+
+
+@get("/api/workspaces/{workspace_id:str}", summary="One workspace")
+async def one_workspace(
+    request: AnyRequest, principal: Principal, workspace_id: str
+) -> OneWorkspace:
+    return OneWorkspace(view(await visible(request, principal, workspace_id)))
+
+
+@patch("/api/workspaces/{workspace_id:str}", summary="Give a workspace another name")
+async def rename_workspace(
+    request: AnyRequest, principal: Principal, workspace_id: str, data: WorkspaceBody
+) -> OneWorkspace:
+    found = await visible(request, principal, workspace_id)
+    async with services_of(request).database.transaction() as connection:
+        await access.rename_workspace(connection, found.id, data.name)
+    return OneWorkspace(view(msgspec.structs.replace(found, name=data.name)))
+
+
+@delete("/api/workspaces/{workspace_id:str}", summary="Remove a workspace that holds nothing")
+async def delete_workspace(request: AnyRequest, principal: Principal, workspace_id: str) -> None:
+    services = services_of(request)
+    found = await visible(request, principal, workspace_id)
+    now_us = services.clock.now_us()
+    if found.slug == access.DEFAULT or await holds_events(
+        services.store, Scope((found.id,)), now_us
+    ):
+        raise AppError(
+            Kind.CONFLICT, "STILL_IN_USE", "A workspace that has events, or is the default, stays."
+        )
+    async with services.database.transaction() as connection:
+        await access.delete_workspace(connection, found.id)
+    services.projects.forget()
+    services.keys.forget()
+
+
+ROUTES = (list_workspaces, create_workspace, one_workspace, rename_workspace, delete_workspace)
