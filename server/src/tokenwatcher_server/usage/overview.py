@@ -1,5 +1,6 @@
 """What the overview shows beside the stats: its chart, comparisons, and how the month goes."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
@@ -23,7 +24,7 @@ from tokenwatcher_server.usage.forecast import month_end
 from tokenwatcher_server.usage.palette import ModelKey, colours
 from tokenwatcher_server.usage.report import Report, only, report
 from tokenwatcher_server.usage.request import MAX_DAYS, UsageRequest
-from tokenwatcher_server.usage.result import Stats, Totals
+from tokenwatcher_server.usage.result import Line, Stats, Totals
 from tokenwatcher_server.usage.stats import (
     PROVIDER_AND_MODEL,
     question,
@@ -56,6 +57,24 @@ async def overview(store: EventStore, request: UsageRequest, scope: Scope, now_u
     return _overview_of(request, now_us, await report(store, questions))
 
 
+def known_models_question(scope: Scope, now_us: int) -> UsageQuery:
+    """What decides the colours: a year of the whole scope, whatever a page is about."""
+    return UsageQuery(
+        scope=scope,
+        period=last_days(MAX_DAYS, now_us),
+        measures=("cost",),
+        group_by=PROVIDER_AND_MODEL,
+    )
+
+
+def palette_of(known_models: Sequence[Line]) -> dict[ModelKey, int]:
+    """The colour of each model that `known_models_question` found."""
+    ranked = sorted(known_models, key=lambda line: -(line.totals.cost or 0))
+    return colours(
+        (provider or "", model or "") for provider, model in (line.group for line in ranked)
+    )
+
+
 def interval_for(period: Period) -> Interval:
     """Buckets fine enough to show a shape and few enough to be read."""
     if period.length_us <= HOURLY_UP_TO:
@@ -71,13 +90,7 @@ def _page_questions(request: UsageRequest, scope: Scope, now_us: int) -> dict[st
         "before": before,
         "yesterday_so_far": replace(base, period=_yesterday_so_far(now_us, request.zone)),
         "month": replace(base, period=month_of(now_us, request.zone)),
-        "known_models": replace(
-            base,
-            measures=("calls",),
-            period=last_days(MAX_DAYS, now_us),
-            filters=(),
-            group_by=PROVIDER_AND_MODEL,
-        ),
+        "known_models": known_models_question(scope, now_us),
     }
     if request.tag_key is not None:
         questions["before_tags"] = replace(before, group_by=(Dimension("tag", request.tag_key),))
@@ -100,10 +113,7 @@ def _yesterday_so_far(now_us: int, zone: ZoneInfo) -> Period:
 def _overview_of(request: UsageRequest, now_us: int, answers: Report) -> Overview:
     stats = stats_of(request, now_us, answers, day_zone=request.zone)
     interval = interval_for(stats.period)
-    palette = colours(
-        (provider or "", model or "")
-        for provider, model in (line.group for line in answers["known_models"])
-    )
+    palette = palette_of(answers["known_models"])
     month = only(answers["month"])
     return Overview(
         stats=stats,

@@ -11,11 +11,11 @@ ModelKey = tuple[str, str]
 
 
 def colours(models: Iterable[ModelKey]) -> dict[ModelKey, int]:
-    """Give every model a slot from 1 to SLOTS, the most used first.
+    """Give every model a slot from 1 to SLOTS, the costliest first.
 
     A model asks for the slot that its name hashes to and takes the next free one where that is
-    taken, so the eight most used never share a colour, and a newcomer moves nobody who is used
-    more. The models must be those of the whole scope, not of a filter or a chosen period.
+    taken, so the eight costliest never share a colour, and a newcomer moves nobody who
+    costs more. The models must be those of the whole scope, not of a filter or a chosen period.
     """
     taken: dict[ModelKey, int] = {}
     free = set(range(1, SLOTS + 1))

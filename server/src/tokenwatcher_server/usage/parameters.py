@@ -1,12 +1,12 @@
 """Takes parameters out of an address, and says everything that is wrong with them at once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from zoneinfo import ZoneInfo
 
 from tokenwatcher_server.kernel.errors import Issue, invalid
 from tokenwatcher_server.kernel.period import UTC_ZONE
 
-Parameters = Sequence[tuple[str, str]]
+Parameters = Iterable[tuple[str, str]]
 
 MAX_VALUES = 50
 MAX_TEXT = 300

@@ -12,18 +12,16 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 def money_parts(amount: int | None) -> tuple[str, str]:
     """Split an amount into what is strong and what is quiet: `("$4,688", ".50")`.
 
-    From a dollar up it is rounded to cents; below that, four significant digits are kept, so
-    that a small cost never reads as nothing. None is `no price`.
+    From a dollar up it is rounded to cents, which are quiet. Below that four significant digits
+    are kept, all of them strong, so that a small cost never reads as nothing. None is `no price`.
     """
     if amount is None:
         return NO_PRICE, ""
     sign, size = ("−", -amount) if amount < 0 else ("", amount)
-    digits = 2 if size == 0 or size >= PICODOLLARS_PER_USD else _digits_for(size)
-    unit = 10 ** (12 - digits)
-    whole, fraction = divmod(_rounded(size, unit), 10**digits)
-    kept = f"{fraction:0{digits}d}"
-    kept = kept[:2] + kept[2:].rstrip("0")
-    return f"{sign}${whole:,}", f".{kept}"
+    if size and size < PICODOLLARS_PER_USD:
+        return f"{sign}{_small(size)}", ""
+    whole, cents = divmod(_rounded(size, PICODOLLARS_PER_USD // 100), 100)
+    return f"{sign}${whole:,}", f".{cents:02d}"
 
 
 def money(amount: int | None) -> str:
@@ -35,8 +33,7 @@ def money_short(amount: int) -> str:
     for size, suffix in ((10**6, "M"), (10**3, "k")):
         if amount >= size * PICODOLLARS_PER_USD:
             return f"${_trimmed(amount, size * PICODOLLARS_PER_USD)}{suffix}"
-    strong, quiet = money_parts(amount)
-    return strong if not quiet.strip(".0") else strong + quiet
+    return money(amount).removesuffix(".00")
 
 
 def count(number: int) -> str:
@@ -99,10 +96,12 @@ def day_text(day: date) -> str:
     return f"{MONTHS[day.month - 1]} {day.day}"
 
 
-def _digits_for(size: int) -> int:
-    """How many decimals hold four significant digits of an amount under a dollar."""
-    leading_zeros = 12 - len(str(size))
-    return min(12, leading_zeros + 4)
+def _small(size: int) -> str:
+    """An amount under a dollar, to four significant digits and at least two decimals."""
+    digits = min(12, 16 - len(str(size)))
+    whole, fraction = divmod(_rounded(size, 10 ** (12 - digits)), 10**digits)
+    kept = f"{fraction:0{digits}d}"
+    return f"${whole}.{kept[:2]}{kept[2:].rstrip('0')}"
 
 
 def _rounded(number: int, unit: int) -> int:

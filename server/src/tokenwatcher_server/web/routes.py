@@ -11,11 +11,15 @@ from tokenwatcher_server.web.api import (
     stats,
     workspaces,
 )
-from tokenwatcher_server.web.pages import assets, login, overview
+from tokenwatcher_server.web.pages import assets, event, login, overview, theme
+from tokenwatcher_server.web.pages import events as events_list
 
 ROUTES = (
     # pages
     *overview.ROUTES,
+    *events_list.ROUTES,
+    *event.ROUTES,
+    *theme.ROUTES,
     *login.ROUTES,
     *assets.ROUTES,
     # usage, for a session or a read key

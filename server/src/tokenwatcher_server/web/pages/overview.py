@@ -30,6 +30,7 @@ from tokenwatcher_server.web.pages.viewer import (
     SignInNeeded,
     Viewer,
     answer_page,
+    parameters_of,
     to_sign_in,
     viewer_of,
 )
@@ -88,7 +89,7 @@ class Shown(msgspec.Struct, frozen=True):
 async def overview_page(request: AnyRequest) -> Response[str]:
     services = services_of(request)
     viewer = await viewer_of(request)
-    reader = Reader(list(request.query_params.multi_items()))
+    reader = Reader(parameters_of(request))
     asked = parse_with(reader)
     whole = reader.all("all")
     reader.finish()

@@ -13,7 +13,7 @@ from tokenwatcher_server.access.projects import list_projects
 from tokenwatcher_server.access.workspaces import list_workspaces
 from tokenwatcher_server.events.query import Scope
 from tokenwatcher_server.kernel.errors import AppError, Kind, not_found
-from tokenwatcher_server.usage.request import UsageRequest
+from tokenwatcher_server.usage.request import TAG, UsageRequest
 from tokenwatcher_server.web.auth import CSRF_COOKIE, csrf_cookie, csrf_token_of, principal_of
 from tokenwatcher_server.web.render import PageFrame, render, theme_of
 from tokenwatcher_server.web.services import services_of
@@ -71,6 +71,18 @@ async def _names(request: AnyRequest, scope: Scope) -> tuple[Names, Names]:
         for one in projects
         if one.workspace_id in names and (scope.projects is None or one.id in scope.projects)
     )
+
+
+def parameters_of(request: AnyRequest) -> list[tuple[str, str]]:
+    """The address's parameters, without the empty fields that a form sends along.
+
+    A tag's value is kept: it may be empty text.
+    """
+    return [
+        (name, value)
+        for name, value in request.query_params.multi_items()
+        if value or name.startswith(TAG)
+    ]
 
 
 def answer_page(
