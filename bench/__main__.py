@@ -1,6 +1,7 @@
 """`python -m bench`: measure everything and print one table."""
 
 import argparse
+import subprocess
 import sys
 import tempfile
 import time
@@ -33,7 +34,7 @@ def main() -> int:
         scratch = options.scratch or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         bench = Bench(scale=scale, scratch=scratch, profile=options.profile)
         kept = options.stores or scratch
-        rows = _run(_steps(bench, kept), options.only)
+        rows, failed = _run(_steps(bench, kept), options.only)
         if options.profile:
             _print_profiles(scratch)
     print(f"\n{table(rows)}\n")
@@ -47,7 +48,9 @@ def main() -> int:
     if options.json:
         figures = [Figure(row, row.ratio, row.verdict) for row in rows]
         options.json.write_bytes(msgspec.json.format(msgspec.json.encode(figures)))
-    return 0
+    for failure in failed:
+        print(f"failed: {failure}")
+    return 1 if failed else 0
 
 
 def _options() -> argparse.Namespace:
@@ -92,16 +95,21 @@ def _steps(bench: Bench, kept: Path) -> list[Step]:
     ]
 
 
-def _run(steps: Sequence[Step], only: Sequence[str]) -> list[Row]:
+def _run(steps: Sequence[Step], only: Sequence[str]) -> tuple[list[Row], list[str]]:
+    """The rows, and what went wrong: one figure that can't be had doesn't cost the others."""
     rows: list[Row] = []
+    failed: list[str] = []
     for name, measure in steps:
         if only and name not in only:
             continue
         began = time.perf_counter()
         print(f"{name} ...", end=" ", flush=True, file=sys.stderr)
-        rows += measure()
+        try:
+            rows += measure()
+        except (RuntimeError, subprocess.CalledProcessError) as error:
+            failed.append(f"{name}: {error}")
         print(f"{time.perf_counter() - began:.0f} s", file=sys.stderr)
-    return rows
+    return rows, failed
 
 
 def _print_profiles(scratch: Path) -> None:

@@ -49,7 +49,11 @@ def main() -> int:
             break
         for call in calls:
             record(watcher, call)
-    return 0 if watcher.shutdown(FLUSH_SECONDS) else 1
+    watcher.shutdown(FLUSH_SECONDS)
+    stats = watcher.stats()
+    lost = stats.queued + stats.dropped + stats.failed
+    sys.stdout.write(f"Live traffic ended: {stats.sent} events sent, {lost} lost.\n")
+    return 0 if lost == 0 else 1
 
 
 def moments(rng: Random) -> Iterator[tuple[float, list[Call]]]:
