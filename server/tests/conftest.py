@@ -27,21 +27,22 @@ class Instance:
         self.start()
 
     def start(self) -> None:
-        self.process = subprocess.Popen(
-            [*COMMAND, "serve", "--port", "0", "--data-dir", str(self.data_dir)],
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=(self.data_dir.parent / "server.log").open("a"),
-            text=True,
-        )
+        with (self.data_dir.parent / "server.log").open("a") as log:
+            self.process = subprocess.Popen(
+                [*COMMAND, "serve", "--port", "0", "--data-dir", str(self.data_dir)],
+                env=self.environment,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.output.append(line.rstrip("\n"))
             if line.startswith(READY):
                 self.url = line.removeprefix(READY).strip()
                 return
-        log = (self.data_dir.parent / "server.log").read_text()
-        raise AssertionError(f"the server did not start: {self.output} {log}")
+        self.kill()
+        raise AssertionError(f"the server did not start: {self.output} {self.log}")
 
     @property
     def log(self) -> str:
@@ -74,9 +75,9 @@ class Instance:
     def stop(self) -> int:
         """End the server as Ctrl-C would; gives its exit status."""
         self.signal(signal.SIGINT)
-        assert self.process.stdout is not None
-        self.output += self.process.stdout.read().splitlines()
-        return self.process.wait(timeout=10)
+        output, _ = self.process.communicate(timeout=10)
+        self.output += output.splitlines()
+        return self.process.returncode
 
     def kill(self) -> None:
         self.process.kill()

@@ -144,7 +144,6 @@ def test_an_unknown_model_is_stored_unpriced_never_as_nothing(client: httpx.Clie
         None,
         "",
         "Bearer",
-        "Bearer ",
         "bearer x",
         "Bearer  double",
         "Basic dXNlcjpwYXNz",
@@ -303,33 +302,31 @@ def test_no_origin_may_send_unless_it_is_allowed(instance: Any) -> None:
     assert "access-control-allow-origin" not in response.headers
 
 
-@pytest.mark.parametrize(
-    "origin",
-    [
-        "https://evil.example",
-        "null",
-        "https://good.example.evil",
-        "https://goodxexample",
-        "http://good.example",
-        "https://good.example.",
-        "https://good.example:8443",
-        "x" * 10_000,
-    ],
-)
-def test_only_the_very_origin_is_let_in(new_instance: Any, origin: str) -> None:
+FOREIGN_ORIGINS = [
+    "https://evil.example",
+    "null",
+    "https://good.example.evil",
+    "https://goodxexample",
+    "http://good.example",
+    "https://good.example.",
+    "https://good.example:8443",
+    "x" * 10_000,
+]
+
+
+def test_only_the_very_origin_is_let_in(new_instance: Any) -> None:
     running = new_instance(INGEST_ALLOWED_ORIGINS="https://good.example")
-    key = running.key()
-    with running.client(key) as browser:
-        good = browser.options("/api/ingest", headers={"Origin": "https://good.example"})
+    allowed = {"Origin": "https://good.example"}
+    with running.client(running.key()) as browser:
+        good = browser.options("/api/ingest", headers=allowed)
         assert good.status_code == 204
         assert good.headers["access-control-allow-origin"] == "https://good.example"
         assert good.headers["vary"] == "Origin"
-        refused = browser.post(
-            "/api/ingest", content=b"{", headers={"Origin": "https://good.example"}
-        )
+        refused = browser.post("/api/ingest", content=b"{", headers=allowed)
         assert refused.headers["access-control-allow-origin"] == "https://good.example"
-        for response in (
-            browser.options("/api/ingest", headers={"Origin": origin}),
-            browser.post("/api/ingest", json=event(), headers={"Origin": origin}),
-        ):
-            assert "access-control-allow-origin" not in response.headers
+        for origin in FOREIGN_ORIGINS:
+            for response in (
+                browser.options("/api/ingest", headers={"Origin": origin}),
+                browser.post("/api/ingest", json=event(), headers={"Origin": origin}),
+            ):
+                assert "access-control-allow-origin" not in response.headers

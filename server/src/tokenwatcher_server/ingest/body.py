@@ -12,10 +12,6 @@ BODY_SECONDS = 10.0
 Receive = Callable[[], Awaitable[Any]]
 
 
-class ClientGone(Exception):
-    """The client closed the connection before its body was whole; there is nobody to answer."""
-
-
 async def read_body(
     headers: Mapping[bytes, bytes], receive: Receive, limit: int, seconds: float = BODY_SECONDS
 ) -> bytes:
@@ -58,7 +54,7 @@ def _check_length(content_length: bytes | None, limit: int) -> None:
 async def _receive_all(receive: Receive, limit: int) -> bytes:
     message = await receive()
     if message["type"] == "http.disconnect":
-        raise ClientGone
+        raise _broken_off()
     body: bytes = message.get("body", b"")
     if not message.get("more_body"):
         if len(body) > limit:
@@ -70,8 +66,13 @@ async def _receive_all(receive: Receive, limit: int) -> bytes:
             raise too_large(limit)
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ClientGone
+            raise _broken_off()
         parts += message.get("body", b"")
     if len(parts) > limit:
         raise too_large(limit)
     return bytes(parts)
+
+
+def _broken_off() -> AppError:
+    """The sender hung up, or sent chunks that can't be read: a server must answer the latter."""
+    return invalid("The body broke off; nothing was stored.", code="MALFORMED_BODY")

@@ -8,7 +8,7 @@ import msgspec
 
 from tokenwatcher_server.access.keys import Key
 from tokenwatcher_server.access.verifier import KeyVerifier
-from tokenwatcher_server.ingest.body import ClientGone, read_body
+from tokenwatcher_server.ingest.body import read_body
 from tokenwatcher_server.ingest.pipeline import Ingest, accept_batch, accept_event
 from tokenwatcher_server.ingest.receipt import BatchReceipt, EventReceipt
 from tokenwatcher_server.ingest.scope import Writer
@@ -75,8 +75,6 @@ class _Endpoint:
             self._parts.metrics.refused.labels(error.code).inc()
             problem = problem_of(error, scope["state"]["request_id"])
             await send_problem(send, problem, headers_of(error) | _text(cors))
-        except ClientGone:
-            return
         else:
             await send_body(send, 200, _json.encode(receipt), "application/json", cors)
             self._parts.metrics.acknowledge_seconds.observe(perf_counter() - began)

@@ -123,7 +123,7 @@ def event_answer(stored: StoredEvent) -> EventAnswer:
 
 _SAME_NAMES = tuple(
     {field.name for field in msgspec.structs.fields(Event)}
-    & {field.name for field in msgspec.structs.fields(EventAnswer)}
+    & {field.name for field in msgspec.structs.fields(EventAnswer)} - {"received_at"}
 )
 
 
