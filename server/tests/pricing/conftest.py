@@ -31,7 +31,7 @@ def make_event() -> MakeEvent:
     def make(provider: str = "openai", model: str = "gpt-4o", **fields: object) -> Event:
         values: dict[str, object] = {
             "id": "event-0001",
-            "content_digest": b"",
+            "content_digest": bytes(16),
             "workspace_id": WorkspaceId("workspace"),
             "project_id": ProjectId("project"),
             "occurred_at": NOON,

@@ -53,6 +53,12 @@ def with_database(folder: Path, work: Callable[[Database], Awaitable[None]]) -> 
     asyncio.run(run())
 
 
+async def loaded(database: Database) -> PriceBook:
+    book = PriceBook()
+    await book.load(database, CLOCK)
+    return book
+
+
 async def add(database: Database, price: CustomPrice) -> None:
     async with database.transaction() as connection:
         await custom.set_price(connection, price)
@@ -182,7 +188,7 @@ def test_a_price_set_by_another_process_is_seen_at_the_next_refresh(
     tmp_path: Path, make_event: Any
 ) -> None:
     async def work(database: Database) -> None:
-        book = await PriceBook.load(database, CLOCK)
+        book = await loaded(database)
         async with opened(tmp_path) as elsewhere:
             price = own_price()
             await add(elsewhere, price)
@@ -201,7 +207,7 @@ def test_a_refresh_without_a_change_keeps_what_was_looked_up(
     tmp_path: Path, make_event: Any
 ) -> None:
     async def work(database: Database) -> None:
-        book = await PriceBook.load(database, CLOCK)
+        book = await loaded(database)
         book.price_batch([make_event()])
         looked_up = dict(book._pricers)
         await book.refresh()
@@ -222,13 +228,13 @@ def test_a_book_without_a_database_has_nothing_to_refresh_or_keep(
 
 def test_a_line_is_kept_once_before_its_events(tmp_path: Path, make_event: Any) -> None:
     async def work(database: Database) -> None:
-        book = await PriceBook.load(database, CLOCK)
+        book = await loaded(database)
         [cost] = book.price_batch([make_event()])
         assert cost.price_id in {line.id for line in book.unsaved_lines()}
         await book.keep_new_lines()
         await book.save_lines(database)
         assert book.unsaved_lines() == ()
-        again = await PriceBook.load(database, CLOCK)
+        again = await loaded(database)
         again.price_batch([make_event()])
         assert again.unsaved_lines() == ()
 
@@ -237,7 +243,7 @@ def test_a_line_is_kept_once_before_its_events(tmp_path: Path, make_event: Any) 
 
 def test_two_processes_may_keep_the_same_line(tmp_path: Path, make_event: Any) -> None:
     async def work(database: Database) -> None:
-        books = [await PriceBook.load(database, CLOCK) for _ in range(2)]
+        books = [await loaded(database) for _ in range(2)]
         for book in books:
             book.price_batch([make_event(), make_event(model="gpt-4.1")])
         await asyncio.gather(*(book.keep_new_lines() for book in books))
@@ -255,10 +261,10 @@ def test_a_cost_stays_explainable_after_the_list_has_changed(
 
     async def work(database: Database) -> None:
         event = make_event()
-        old = await PriceBook.load(database, CLOCK)
+        old = await loaded(database)
         [cost] = old.price_batch([event])
         await old.keep_new_lines()
-        new = await PriceBook.load(database, CLOCK)
+        new = await loaded(database)
         new._catalog = Catalog(changed)
         [dearer] = new.price_batch([event])
         assert dearer.total != cost.total

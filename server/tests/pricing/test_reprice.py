@@ -94,7 +94,9 @@ def with_instance(folder: Path, work: Callable[[Instance], Awaitable[None]]) -> 
             )
         store = await open_store(None, folder, clock)
         try:
-            await work(Instance(database, store, await PriceBook.load(database, clock)))
+            book = PriceBook()
+            await book.load(database, clock)
+            await work(Instance(database, store, book))
         finally:
             await store.close()
             await database.close()

@@ -73,15 +73,12 @@ class PriceBook:
         """Lines that may have priced an event and are not yet kept in the control database."""
         return tuple(self._unsaved.values())
 
-    @classmethod
-    async def load(cls, database: Database, clock: Clock) -> "PriceBook":
-        """A book that knows the operator's prices, and which rate lines are already kept."""
-        book = cls()
-        book._database, book._clock = database, clock
+    async def load(self, database: Database, clock: Clock) -> None:
+        """Read the operator's prices and which lines are already kept; call it once, first."""
+        self._database, self._clock = database, clock
         async with database.reading() as connection:
-            book._saved = await lines.saved_ids(connection)
-            await book._read_own(connection)
-        return book
+            self._saved = await lines.saved_ids(connection)
+            await self._read_own(connection)
 
     async def refresh(self) -> None:
         """Take up what another process set or removed; one small query where nothing changed."""

@@ -110,12 +110,9 @@ def canonical_provider(said: str) -> str:
 def spellings(said_provider: str, said_model: str) -> Iterator[Spelling]:
     """Every name to look for, the most faithful first, each with its rule."""
     provider, name = canonical_provider(said_provider), said_model.strip().lower()
-    seen = set()
     for spelling in _rewritten(provider, name):
-        for variant in (spelling, *_undated(spelling)):
-            if (variant.provider, variant.name) not in seen:
-                seen.add((variant.provider, variant.name))
-                yield variant
+        yield spelling
+        yield from _undated(spelling)
 
 
 def find(catalog: Catalog, said_provider: str, said_model: str) -> Match | None:
