@@ -49,6 +49,8 @@ class Dialect(msgspec.Struct, frozen=True):
 
     tag: Callable[[str, "Bindings"], str]
     """A tag's value by its key."""
+    event_id: str
+    """An event's id as text that compares byte by byte."""
     quantile: str
     """Of `{column}` at `{fraction}`, exact, between two values where it falls between."""
     month: str
@@ -160,7 +162,10 @@ def events_where(wanted: EventFilter, dialect: Dialect, bindings: Bindings) -> s
     if wanted.before is None:
         return where
     occurred_at, event_id = map(bindings.bind, wanted.before)
-    return f"{where} and (occurred_at, id) < ({occurred_at}, {event_id})"
+    return (
+        f"{where} and (occurred_at < {occurred_at} or"
+        f" occurred_at = {occurred_at} and {dialect.event_id} < {event_id})"
+    )
 
 
 def scope_condition(scope: Scope, bindings: Bindings) -> str:

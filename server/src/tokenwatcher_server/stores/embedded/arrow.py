@@ -30,6 +30,12 @@ def texts(values: Sequence[str | None]) -> Any:
     return na.c_array_from_buffers(na.string(), len(values), [validity, offsets, data])
 
 
+def even_texts(text: str, length: int) -> Any:
+    """ASCII texts of one length, given one after the other."""
+    offsets = np.arange(0, len(text) + 1, length, dtype=np.int32)
+    return na.c_array_from_buffers(na.string(), len(offsets) - 1, [None, offsets, text.encode()])
+
+
 def maps(values: Sequence[dict[str, str] | None]) -> Any:
     """Maps of text to text; an empty one is null."""
     held = [value or {} for value in values]

@@ -107,7 +107,8 @@ _REPRICE = (
     "update events set "
     + ", ".join(f"{name} = step.{name}" for name in PRICE_COLUMNS)
     + " from step where events.sequence = step.sequence"
-    + " and events.workspace_id = step.workspace_id and events.id = step.id"
+    + " and events.workspace_id = step.workspace_id and "
+    + "(events.id = step.id::uuid or events.other_id = step.other_id)"
 )
 
 
@@ -125,6 +126,7 @@ def _config(spill: Path, threads: int) -> dict[str, str | bool | int | float | l
 def _create(connection: Cursor) -> None:
     columns = [
         *(f"{column.name} {_type(column.kind)}" for column in COLUMNS),
+        "other_id VARCHAR",
         "input_tokens BIGINT",
         "output_tokens BIGINT",
         *(f"tag_{slot} VARCHAR" for slot in range(1, TAG_SLOTS + 1)),
@@ -135,8 +137,11 @@ def _create(connection: Cursor) -> None:
     connection.execute("commit")
 
 
+_TYPES = {Kind.ID: "UUID", Kind.JSON: "VARCHAR", Kind.INSTANT: "BIGINT"}
+
+
 def _type(kind: Kind) -> str:
-    return "VARCHAR" if kind is Kind.JSON else kind.value
+    return _TYPES.get(kind, kind.value)
 
 
 def _runs(links: Sequence[Link]) -> Iterator[tuple[SegmentKind, list[Link]]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from tokenwatcher_server.stores.embedded.schema import ID_TEXT
 from tokenwatcher_server.stores.sql import Bindings, Dialect
 
 
@@ -14,6 +15,7 @@ def duckdb_dialect(tag_slots: Mapping[str, int]) -> Dialect:
 
     return Dialect(
         tag=tag,
+        event_id=ID_TEXT,
         quantile="quantile_cont({column}, {fraction})",
         month="(year(make_timestamp({local})) * 12 + month(make_timestamp({local})) - 1)",
     )

@@ -42,6 +42,10 @@ class StoreFiles(msgspec.Struct, frozen=True):
         return sum(path.stat().st_size for path in sizes if path.is_file())
 
 
+def files_of(data_dir: Path) -> StoreFiles:
+    return StoreFiles(data_dir)
+
+
 def prepare(files: StoreFiles) -> None:
     """Make the folders, for their owner alone. Raises StoreRefused where that can't be done."""
     try:

@@ -13,16 +13,21 @@ FINGERPRINT_BYTES = 12
 LEAST_RESPONSE_ID = 16
 """Shorter response ids prove nothing: some providers send a constant."""
 
-_UUID7 = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-e][0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 _encoder = msgspec.msgpack.Encoder()
 
 
-def pack_id(event_id: str) -> bytes:
-    """Give 16 bytes for an id: a UUIDv7 keeps its own, so that neighbours stay neighbours.
+def is_uuid(event_id: str) -> bool:
+    """Whether an id is kept as a UUID: the usual text, and not of the made-up version 15."""
+    return _UUID.fullmatch(event_id) is not None
 
-    Any other text gets a hash whose seventh byte a UUIDv7 never has: the two can't clash.
+
+def pack_id(event_id: str) -> bytes:
+    """Give 16 bytes for an id: a UUID's own, so that neighbours in time stay neighbours.
+
+    Any other text gets a hash marked as a UUID of version 15: the two can't clash.
     """
-    if _UUID7.fullmatch(event_id):
+    if is_uuid(event_id):
         return bytes.fromhex(event_id.replace("-", ""))
     digest = bytearray(blake2b(event_id.encode(), digest_size=ID_BYTES).digest())
     digest[6] |= 0xF0
@@ -30,22 +35,39 @@ def pack_id(event_id: str) -> bytes:
 
 
 def pack_ids(event_ids: Sequence[str]) -> list[bytes]:
-    """`pack_id` of each; at once where all are UUIDv7, as the SDK's are."""
+    """`pack_id` of each; at once where all are UUIDs, as the SDK's are."""
+    packed = pack_uuids(event_ids)
+    if packed is None:
+        return [pack_id(event_id) for event_id in event_ids]
+    return [packed[start : start + ID_BYTES] for start in range(0, len(packed), ID_BYTES)]
+
+
+def pack_uuids(event_ids: Sequence[str]) -> bytes | None:
+    """All ids as bytes, one after the other; None where one of them isn't a UUID.
+
+    The checks look at all the ids at once: a character's place in each is a stride of the text.
+    """
     count = len(event_ids)
     text = "".join(event_ids)
     dashes = "-" * count
     if (
-        len(text) == 36 * count
-        and text[8::36] == text[13::36] == text[18::36] == text[23::36] == dashes
-        and text[14::36] == "7" * count
-        and set(map(len, event_ids)) == {36}
-        and set(text[19::36]) <= set("89ab")
-        and set(text) <= set("0123456789abcdef-")
-        and len(digits := text.replace("-", "")) == 32 * count
+        set(map(len, event_ids)) != {36}
+        or not text[8::36] == text[13::36] == text[18::36] == text[23::36] == dashes
+        or "f" in text[14::36]
+        or not set(text) <= set("0123456789abcdef-")
     ):
-        packed = bytes.fromhex(digits)
-        return [packed[start : start + ID_BYTES] for start in range(0, len(packed), ID_BYTES)]
-    return [pack_id(event_id) for event_id in event_ids]
+        return None
+    digits = text.replace("-", "")
+    return bytes.fromhex(digits) if len(digits) == 32 * count else None
+
+
+def unpack_uuids(packed: bytes) -> list[str]:
+    digits = packed.hex()
+    return [
+        f"{digits[at : at + 8]}-{digits[at + 8 : at + 12]}-{digits[at + 12 : at + 16]}-"
+        f"{digits[at + 16 : at + 20]}-{digits[at + 20 : at + 32]}"
+        for at in range(0, len(digits), 32)
+    ]
 
 
 def fingerprint(workspace: int, event: Event) -> bytes | None:

@@ -23,6 +23,7 @@ from tokenwatcher_server.stores.embedded.files import touch_private
 APPLICATION_ID = 0x54574A4C
 VERSION = 1
 _HEADER_BYTES = 100
+DIGEST_BYTES = 16
 _SEGMENT = "sequence, kind, rows, total, committed_at, hash, body"
 
 # position n of a packed run of 16-byte values, for n below the last parameter
@@ -92,6 +93,8 @@ class Journal:
             for workspace, pairs in new.ids.items():
                 ids = b"".join([packed for packed, _ in pairs])
                 digests = b"".join([digest for _, digest in pairs])
+                if len(digests) != DIGEST_BYTES * len(pairs):
+                    raise ValueError(f"a content digest has {DIGEST_BYTES} bytes")
                 self._connection.execute(
                     _ADD_IDS, (workspace, ids, len(pairs), digests, link.sequence)
                 )

@@ -10,7 +10,7 @@ from tokenwatcher_server.stores.embedded.dialect import duckdb_dialect
 from tokenwatcher_server.stores.embedded.identity import pack_id, pack_ids
 from tokenwatcher_server.stores.embedded.journal import Held, JournalReader
 from tokenwatcher_server.stores.embedded.rows import selected, stored_events
-from tokenwatcher_server.stores.embedded.schema import NUMBER_OF
+from tokenwatcher_server.stores.embedded.schema import ID_TEXT, NUMBER_OF
 from tokenwatcher_server.stores.sql import (
     EVENTS,
     Bindings,
@@ -35,15 +35,29 @@ def usage(columns: Columns, queries: Sequence[UsageQuery]) -> list[list[UsageRow
 
 
 def events(columns: Columns, journal: JournalReader, wanted: EventFilter) -> list[StoredEvent]:
+    """The newest events first.
+
+    1. Find how far back the page reaches, by time alone: that reads one column.
+    2. Read the events since then whole, in order of time and id.
+    """
     slots = columns.tag_slots
     bindings = Bindings()
     where = events_where(wanted, duckdb_dialect(slots), bindings)
-    text = (
-        f"select {selected(slots)} from events where {where}"
-        f" order by occurred_at desc, id desc limit {bindings.bind(wanted.limit)}"
+    limit = bindings.bind(wanted.limit)
+    reach = (
+        "select min(occurred_at) from (select occurred_at from events"
+        f" where {where} order by occurred_at desc limit {limit})"
     )
     with columns.snapshot() as cursor:
-        rows = _rows(cursor, Statement(text, bindings.values))
+        [(oldest,)] = _rows(cursor, Statement(reach, bindings.values))
+        if oldest is None:
+            return []
+        page = (
+            f"select {selected(slots)} from events"
+            f" where {where} and occurred_at >= {bindings.bind(oldest)}"
+            f" order by occurred_at desc, {ID_TEXT} desc limit {limit}"
+        )
+        rows = _rows(cursor, Statement(page, bindings.values))
     return _stored(rows, slots, journal)
 
 
@@ -64,7 +78,8 @@ def event(
     bindings = Bindings()
     text = (
         f"select {selected(slots)} from events"
-        f" where sequence in ({bindings.bind_all(sequences)}) and id = {bindings.bind(event_id)}"
+        f" where sequence in ({bindings.bind_all(sequences)})"
+        f" and {ID_TEXT} = {bindings.bind(event_id)}"
         f" and {scope_condition(scope, bindings)} order by sequence limit 1"
     )
     with columns.snapshot() as cursor:

@@ -8,24 +8,25 @@ import msgspec
 from tokenwatcher_server.events.event import Cost, Event, PricedEvent
 from tokenwatcher_server.events.store import StoredEvent
 from tokenwatcher_server.events.tokens import Tokens
+from tokenwatcher_server.stores.embedded.rates import unfold
 from tokenwatcher_server.stores.embedded.schema import (
     COLUMNS,
-    COST_BUCKETS,
     COST_COLUMNS,
     EVENT_COLUMNS,
+    ID_TEXT,
     TOKEN_COLUMNS,
     Kind,
 )
 
 _STORED = tuple(column.name for column in COLUMNS)
 _JSON = tuple(column.name for column in COLUMNS if column.kind is Kind.JSON)
-_MAPS = ("tags", *_JSON)
 _decoder = msgspec.json.Decoder(dict[str, Any])
 
 
 def selected(tag_slots: Mapping[str, int]) -> str:
     """What to select for `stored_events`."""
-    return ", ".join([*_STORED, *(f"tag_{slot}" for slot in tag_slots.values())])
+    stored = [ID_TEXT if name == "id" else name for name in _STORED]
+    return ", ".join([*stored, *(f"tag_{slot}" for slot in tag_slots.values())])
 
 
 def stored_events(
@@ -51,7 +52,7 @@ def _stored_event(
     }
     values["content_digest"] = digests[values["workspace_id"], values["id"]]
     values["tokens"] = Tokens(*[values[name] for name in TOKEN_COLUMNS])
-    values["buckets"] = Tokens(*[values[name] for name in COST_BUCKETS])
+    values["buckets"] = unfold(values["cost_rates"], values["tokens"])
     event = Event(**{name: values[name] for name in EVENT_COLUMNS})
     cost = Cost(*[values[name] for name in COST_COLUMNS])
     return StoredEvent(PricedEvent(event, cost), values["sequence"])

@@ -13,8 +13,10 @@ from tokenwatcher_server.events.tokens import BUCKETS, Tokens
 
 
 class Kind(Enum):
+    ID = "UUID, or VARCHAR"
     TEXT = "VARCHAR"
     NUMBER = "BIGINT"
+    INSTANT = "BIGINT, near its neighbour"
     FLAG = "BOOLEAN"
     TAGS = "MAP(VARCHAR, VARCHAR)"
     JSON = "JSON text"
@@ -29,13 +31,12 @@ def _columns(kind: Kind, *names: str) -> tuple[Column, ...]:
     return tuple(Column(name, kind) for name in names)
 
 
-COST_BUCKETS = tuple(f"cost_{bucket}" for bucket in BUCKETS)
-
 COLUMNS = (
     # the segment that holds the event: written in repricings alone, which name it
     *_columns(Kind.NUMBER, "sequence"),
-    *_columns(Kind.TEXT, "id", "workspace_id", "project_id"),
-    *_columns(Kind.NUMBER, "occurred_at", "received_at"),
+    *_columns(Kind.ID, "id"),
+    *_columns(Kind.TEXT, "workspace_id", "project_id"),
+    *_columns(Kind.INSTANT, "occurred_at", "received_at"),
     *_columns(Kind.TEXT, "event_type", "status", "provider", "model", "usage_quality"),
     *_columns(Kind.TEXT, "requested_model", "service_tier", "requested_service_tier"),
     *_columns(Kind.NUMBER, "latency_ms", "time_to_first_token_ms"),
@@ -46,8 +47,8 @@ COLUMNS = (
     *_columns(Kind.JSON, "metadata", "server_tool_calls"),
     *_columns(Kind.NUMBER, "reported_cost", "stated_cost"),
     *_columns(Kind.TEXT, "prompt", "completion"),
-    *_columns(Kind.NUMBER, *BUCKETS, "cost_total", *COST_BUCKETS, "cost_fees", "cache_savings"),
-    *_columns(Kind.TEXT, "price_id", "price_match", "unpriced_reason"),
+    *_columns(Kind.NUMBER, *BUCKETS, "cost_total", "cost_fees", "cache_savings"),
+    *_columns(Kind.TEXT, "cost_rates", "price_id", "price_match", "unpriced_reason"),
 )
 NUMBER_OF = {column.name: number for number, column in enumerate(COLUMNS)}
 
@@ -57,9 +58,11 @@ TOKEN_COLUMNS = Tokens.__struct_fields__
 COST_COLUMNS = tuple(
     {"total": "cost_total", "fees": "cost_fees"}.get(name, name) for name in Cost.__struct_fields__
 )
-PRICE_COLUMNS = ("cost_total", *COST_BUCKETS, "cost_fees", "cache_savings",
+PRICE_COLUMNS = ("cost_total", "cost_rates", "cost_fees", "cache_savings",
                  "price_id", "price_match", "unpriced_reason")  # fmt: skip
 """What a repricing replaces."""
+ID_TEXT = "coalesce(other_id, id::varchar)"
+"""An id's own text: UUIDs are in the column `id`, all others in `other_id`."""
 REPRICING_COLUMNS = tuple(
     COLUMNS[NUMBER_OF[name]] for name in ("sequence", "workspace_id", "id", *PRICE_COLUMNS)
 )

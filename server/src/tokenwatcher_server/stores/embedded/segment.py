@@ -1,24 +1,26 @@
 """A segment: the events of one commit as columns, packed small.
 
 The form is a msgpack pair `[rows, {column number: values}]`, compressed with zstd. A column
-that holds one value throughout is stored once; one that holds nothing is left out; numbers
-that vary are packed as 64-bit integers, so that neither writing nor reading makes an object
-of each. It is as compact for one event as for a thousand.
+that holds one value throughout is stored once; one that holds nothing is left out. Ids are
+their bytes, where all are UUIDs. Numbers that vary are 64-bit integers, all their first bytes
+before all their second ones, which compresses well and makes no object of each; instants are
+kept as differences to the one before. It is as compact for one event as for a thousand.
 """
 
 import sys
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenwatcher_server.events.event import PricedEvent
+from tokenwatcher_server.events.event import Cost, PricedEvent
+from tokenwatcher_server.stores.embedded.identity import pack_uuids, unpack_uuids
+from tokenwatcher_server.stores.embedded.rates import fold
 from tokenwatcher_server.stores.embedded.schema import (
     COLUMNS,
-    COST_BUCKETS,
     COST_COLUMNS,
     EVENT_COLUMNS,
     NUMBER_OF,
@@ -43,7 +45,10 @@ _decoder = msgspec.msgpack.Decoder(tuple[int, dict[int, Any]])
 
 
 class Segment(msgspec.Struct, frozen=True):
-    """Columns by name. A column is a constant, or `Numbers`, or a list with a value a row."""
+    """Columns by name.
+
+    A column is a constant, a list with a value a row, `Numbers`, or ids as bytes of UUIDs.
+    """
 
     rows: int
     columns: dict[str, Any]
@@ -53,6 +58,8 @@ class Segment(msgspec.Struct, frozen=True):
         column = self.columns.get(name)
         if isinstance(column, np.ndarray):
             return [None if value == ABSENT else value for value in column.tolist()]
+        if isinstance(column, bytes):
+            return unpack_uuids(column)
         if isinstance(column, list):
             return column
         return [column] * self.rows
@@ -66,17 +73,20 @@ class Segment(msgspec.Struct, frozen=True):
 def gather(events: Sequence[PricedEvent]) -> dict[str, Values]:
     """Turn events into columns, without a Python loop over their fields."""
     astuple = msgspec.structs.astuple
-    columns = _transpose(EVENT_COLUMNS, (astuple(priced.event) for priced in events))
-    columns |= _transpose(TOKEN_COLUMNS, map(astuple, columns.pop("tokens")))
+    columns = _transpose(EVENT_COLUMNS, [astuple(priced.event) for priced in events])
+    tokens = _transpose(TOKEN_COLUMNS, map(astuple, columns.pop("tokens")))
     del columns["content_digest"]
-    columns |= gather_costs([priced.cost for priced in events])
-    return columns
+    return columns | tokens | gather_costs([priced.cost for priced in events], tokens)
 
 
-def gather_costs(costs: Iterable[Any]) -> dict[str, Values]:
+def gather_costs(costs: Sequence[Cost], tokens: Mapping[str, Values]) -> dict[str, Values]:
+    """Turn costs into columns; `tokens` are those of the same events, where they are known."""
     astuple = msgspec.structs.astuple
     columns = _transpose(COST_COLUMNS, map(astuple, costs))
-    columns |= _transpose(COST_BUCKETS, map(astuple, columns.pop("buckets")))
+    buckets = list(zip(*map(astuple, columns.pop("buckets")), strict=True))
+    unknown = (None,) * len(costs)
+    counts = [tokens.get(name, unknown) for name in TOKEN_COLUMNS]
+    columns["cost_rates"] = fold(buckets, counts)
     return columns
 
 
@@ -84,29 +94,40 @@ def _transpose(names: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> dict[st
     return dict(zip(names, zip(*rows, strict=True), strict=True))
 
 
-def encode(rows: int, columns: dict[str, Values]) -> bytes:
+def encode(rows: int, columns: Mapping[str, Values]) -> bytes:
     body: dict[int, Any] = {}
     for name, values in columns.items():
         number = NUMBER_OF[name]
+        kind = COLUMNS[number].kind
         first = values[0]
-        if values[-1] == first and values.count(first) == rows:
+        if kind is Kind.ID:
+            body[number] = pack_uuids(values) or values
+        elif values[-1] == first and values.count(first) == rows:
             if first is not None and first != {}:
                 body[number] = first
-        elif COLUMNS[number].kind is Kind.NUMBER:
-            body[number] = _pack(values)
+        elif kind is Kind.NUMBER:
+            body[number] = _pack(_numbers(values))
+        elif kind is Kind.INSTANT:
+            body[number] = _pack(np.diff(_numbers(values), prepend=0))
         else:
             body[number] = values
     return zstd.compress(_encoder.encode((rows, body)), _LEVEL)
 
 
-def _pack(values: Values) -> bytes:
+def _numbers(values: Values) -> Numbers:
     try:
-        packed = array("q", values)
+        numbers = array("q", values)
     except TypeError:  # there is a None among them
-        packed = array("q", [ABSENT if value is None else value for value in values])
-    if sys.byteorder == "big":
-        packed.byteswap()
-    return packed.tobytes()
+        numbers = array("q", [ABSENT if value is None else value for value in values])
+    return np.frombuffer(numbers, np.int64)
+
+
+def _pack(numbers: Numbers) -> bytes:
+    return numbers.astype("<i8", copy=False).view(np.uint8).reshape(-1, 8).T.tobytes()
+
+
+def _unpack(data: bytes) -> Numbers:
+    return np.frombuffer(data, np.uint8).reshape(8, -1).T.copy().view("<i8").reshape(-1)
 
 
 def decode(data: bytes) -> Segment:
@@ -120,7 +141,10 @@ def decode(data: bytes) -> Segment:
         if number >= len(COLUMNS):
             raise ValueError(f"column {number} was written by a newer version")
         column = COLUMNS[number]
-        if column.kind is Kind.NUMBER and isinstance(values, bytes):
-            values = np.frombuffer(values, "<i8")
-        columns[column.name] = values
+        if not isinstance(values, bytes) or column.kind is Kind.ID:
+            columns[column.name] = values
+        elif column.kind is Kind.INSTANT:
+            columns[column.name] = np.cumsum(_unpack(values))
+        else:
+            columns[column.name] = _unpack(values)
     return Segment(rows, columns)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tokenwatcher_server.events.tokens import INPUT_BUCKETS, OUTPUT_BUCKETS
 from tokenwatcher_server.stores.embedded import arrow
+from tokenwatcher_server.stores.embedded.identity import is_uuid
 from tokenwatcher_server.stores.embedded.schema import COLUMNS, REPRICING_COLUMNS, Kind
 from tokenwatcher_server.stores.embedded.segment import ABSENT, Numbers, Segment
 
@@ -35,7 +36,9 @@ def event_step(segments: Sequence[Sequenced], slots: dict[str, int]) -> Step:
     for column in COLUMNS:
         if column.name not in present:
             continue
-        if column.kind is Kind.NUMBER:
+        if column.kind is Kind.ID:
+            columns |= _ids(parts)
+        elif column.kind in {Kind.NUMBER, Kind.INSTANT}:
             numbers = _numbers(column.name, parts, counts)
             totals.add(column.name, numbers)
             columns[column.name] = arrow.numbers(numbers, ABSENT)
@@ -51,14 +54,17 @@ def event_step(segments: Sequence[Sequenced], slots: dict[str, int]) -> Step:
 def price_step(segments: Sequence[Segment]) -> Step:
     """Give the rows of repricing segments: the events' places and ids, and their new costs."""
     counts = np.array([segment.rows for segment in segments])
-    columns: dict[str, Any] = {}
+    rows = int(counts.sum())
+    columns: dict[str, Any] = {"other_id": arrow.texts([None] * rows)}
     for column in REPRICING_COLUMNS:
         if column.kind is Kind.NUMBER:
             numbers = _numbers(column.name, segments, counts)
             columns[column.name] = arrow.numbers(numbers, ABSENT)
+        elif column.kind is Kind.ID:
+            columns |= _ids(segments)
         else:
             columns[column.name] = arrow.texts(_values(column.name, segments))
-    return Step(int(counts.sum()), columns)
+    return Step(rows, columns)
 
 
 class _Totals:
@@ -95,6 +101,24 @@ def _values(name: str, parts: Sequence[Segment]) -> list[Any]:
         column = segment.columns.get(name)
         values += column if isinstance(column, list) else [column] * segment.rows
     return values
+
+
+def _ids(parts: Sequence[Segment]) -> dict[str, Any]:
+    """UUIDs as such, other ids as text; whichever it isn't is null."""
+    ids = [segment.columns["id"] for segment in parts]
+    packed = [part for part in ids if isinstance(part, bytes)]
+    if len(packed) == len(ids):
+        return {"id": arrow.even_texts(b"".join(packed).hex(), 32)}
+    texts = list(chain.from_iterable(segment.values("id") for segment in parts))
+    uuids = [is_uuid(text) for text in texts]
+    return {
+        "id": arrow.texts(
+            [text if uuid else None for text, uuid in zip(texts, uuids, strict=True)]
+        ),
+        "other_id": arrow.texts(
+            [None if uuid else text for text, uuid in zip(texts, uuids, strict=True)]
+        ),
+    }
 
 
 def _tags(values: Sequence[dict[str, str] | None], slots: dict[str, int]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from tokenwatcher_server.kernel.clock import Clock
 from tokenwatcher_server.stores.embedded import reading
 from tokenwatcher_server.stores.embedded.applier import Applier
 from tokenwatcher_server.stores.embedded.columns import Columns
-from tokenwatcher_server.stores.embedded.files import StoreFiles, claimed, prepare
+from tokenwatcher_server.stores.embedded.files import StoreFiles, claimed, files_of, prepare
 from tokenwatcher_server.stores.embedded.journal import Journal, JournalReader
 from tokenwatcher_server.stores.embedded.response_index import ResponseIndex
 from tokenwatcher_server.stores.embedded.writing import Writer, learn
@@ -118,7 +118,7 @@ class EmbeddedStore:
 
 def open_embedded(data_dir: Path, clock: Clock) -> EmbeddedStore:
     """Open the store in a data folder. Raises StoreRefused; may take long where it must mend."""
-    return EmbeddedStore(StoreFiles(data_dir), clock)
+    return EmbeddedStore(files_of(data_dir), clock)
 
 
 def _query_threads() -> int:

@@ -72,7 +72,7 @@ class Writer:
         ]
         if not found:
             return 0
-        columns = gather_costs([change.cost for change, _ in found])
+        columns = gather_costs([change.cost for change, _ in found], {})
         columns["sequence"] = [sequence for _, sequence in found]
         columns["workspace_id"] = [change.workspace_id for change, _ in found]
         columns["id"] = [change.event_id for change, _ in found]
