@@ -102,8 +102,6 @@ class UsageQuery(msgspec.Struct, frozen=True, kw_only=True):
     limit: int | None = None
 
 
-
-
 class UsageRow(msgspec.Struct, frozen=True, gc=False):
     bucket_us: int | None
     group: tuple[str | None, ...]
