@@ -29,5 +29,6 @@ def colours(models: Iterable[ModelKey]) -> dict[ModelKey, int]:
 
 
 def preferred_slot(model: ModelKey) -> int:
-    digest = hashlib.sha256("\0".join(model).encode()).digest()
-    return digest[0] % SLOTS + 1
+    """The slot a model has where none that costs more has it; the same on every machine."""
+    digest = hashlib.sha256("\0".join(model).encode()).hexdigest()
+    return int(digest[:14], 16) % SLOTS + 1

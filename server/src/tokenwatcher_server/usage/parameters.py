@@ -26,7 +26,7 @@ class Reader:
         """Raise AppError where anything was wrong."""
         if self._issues:
             first = self._issues[0]
-            raise invalid(f"`{first.path}` {first.message}.", *self._issues)
+            raise invalid(f"{first.path} {first.message}.", *self._issues)
 
     def all(self, name: str, longest: int = MAX_TEXT) -> list[str]:
         """Every value of this name; too many, too long or with a NUL is wrong."""

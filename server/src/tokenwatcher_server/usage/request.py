@@ -155,10 +155,10 @@ def _window(reader: Reader, zone: ZoneInfo) -> LastDays | Between:
     start_text, end_text = reader.one("from", 40), reader.one("to", 40)
     if start_text is None:
         if end_text is not None:
-            reader.wrong("from", "is needed where `to` is given")
+            reader.wrong("from", "is needed where a last day (to) is given")
         return LastDays(reader.whole("days", 1, MAX_DAYS, DEFAULT_DAYS))
     if reader.one("days") is not None:
-        reader.wrong("days", "can't be given together with `from`")
+        reader.wrong("days", "can't be given together with from")
     start, end = _bound(reader, "from", start_text, zone), None
     if end_text is not None:
         end = _bound(reader, "to", end_text, zone)
@@ -183,9 +183,9 @@ def _bound(reader: Reader, name: str, text: str, zone: ZoneInfo) -> date | int |
 def _check_order(reader: Reader, start: date | int, end: date | int, zone: ZoneInfo) -> None:
     start_us, end_us = _start_us(start, zone), _end_us(end, zone)
     if end_us <= start_us:
-        reader.wrong("to", "must come after `from`")
+        reader.wrong("to", "must come after from")
     elif end_us - start_us > (LONGEST_DAYS + 1) * DAY_US:
-        reader.wrong("to", f"may be at most {LONGEST_DAYS} days after `from`")
+        reader.wrong("to", f"may be at most {LONGEST_DAYS} days after from")
 
 
 def _start_us(bound: date | int, zone: ZoneInfo) -> int:
@@ -207,7 +207,7 @@ def _between(window: Between, zone: ZoneInfo, now_us: int) -> Period:
 
 
 def _bad_start(message: str) -> AppError:
-    return invalid(f"`from` {message}.", Issue("from", message))
+    return invalid(f"from {message}.", Issue("from", message))
 
 
 def _filters(reader: Reader) -> tuple[Filter, ...]:

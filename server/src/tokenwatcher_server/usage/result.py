@@ -34,6 +34,11 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     time_to_first_token_p50: float | None = None
     users: int = 0
 
+    @property
+    def known_cost(self) -> int | None:
+        """The cost to show: None also where all that has a price are calls that cost nothing."""
+        return None if self.unpriced and not self.cost else self.cost
+
 
 NOTHING = Totals(cost=0)
 

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from tokenwatcher_server.kernel.money import PICODOLLARS_PER_USD
+from tokenwatcher_server.kernel.money import PICODOLLARS_PER_USD, usd_text
 
 THIN = "\N{NARROW NO-BREAK SPACE}"
 NO_PRICE = "no price"
@@ -12,8 +12,9 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 def money_parts(amount: int | None) -> tuple[str, str]:
     """Split an amount into what is strong and what is quiet: `("$4,688", ".50")`.
 
-    From a dollar up it is rounded to cents, which are quiet. Below that four significant digits
-    are kept, all of them strong, so that a small cost never reads as nothing. None is `no price`.
+    From a dollar up it is rounded to cents, which are quiet. Below that it has four decimals or
+    four significant digits, all of them strong, so that a small cost never reads as nothing.
+    None is `no price`.
     """
     if amount is None:
         return NO_PRICE, ""
@@ -28,11 +29,19 @@ def money(amount: int | None) -> str:
     return "".join(money_parts(amount))
 
 
+def rate(amount: int) -> str:
+    """A price as a price list has it, exact: `$5.00`, `$0.075`."""
+    whole, _, fraction = usd_text(amount).partition(".")
+    return f"${whole}.{fraction:0<2}"
+
+
 def money_short(amount: int) -> str:
     """An amount in few characters, for an axis: `$0`, `$0.25`, `$50`, `$1.5k`."""
     for size, suffix in ((10**6, "M"), (10**3, "k")):
         if amount >= size * PICODOLLARS_PER_USD:
             return f"${_trimmed(amount, size * PICODOLLARS_PER_USD)}{suffix}"
+    if 0 < amount < PICODOLLARS_PER_USD:
+        return money(amount).rstrip("0")
     return money(amount).removesuffix(".00")
 
 
@@ -97,11 +106,11 @@ def day_text(day: date) -> str:
 
 
 def _small(size: int) -> str:
-    """An amount under a dollar, to four significant digits and at least two decimals."""
+    """An amount under a dollar, to four significant digits and at least four decimals."""
     digits = min(12, 16 - len(str(size)))
     whole, fraction = divmod(_rounded(size, 10 ** (12 - digits)), 10**digits)
     kept = f"{fraction:0{digits}d}"
-    return f"${whole}.{kept[:2]}{kept[2:].rstrip('0')}"
+    return f"${whole}.{kept[:4]}{kept[4:].rstrip('0')}"
 
 
 def _rounded(number: int, unit: int) -> int:

@@ -8,6 +8,7 @@ from tokenwatcher_server.web.api import (
     local,
     openapi,
     projects,
+    query,
     stats,
     workspaces,
 )
@@ -24,6 +25,7 @@ ROUTES = (
     *assets.ROUTES,
     # usage, for a session or a read key
     *stats.ROUTES,
+    *query.ROUTES,
     *events.ROUTES,
     # the door
     *auth.ROUTES,

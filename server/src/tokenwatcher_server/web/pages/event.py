@@ -13,7 +13,7 @@ from tokenwatcher_server.kernel.money import usd_text
 from tokenwatcher_server.pricing.operations import Explanation, explanation
 from tokenwatcher_server.pricing.price import CostLine
 from tokenwatcher_server.usage.request import UsageRequest
-from tokenwatcher_server.usage.text import count, duration, money
+from tokenwatcher_server.usage.text import count, duration, rate
 from tokenwatcher_server.web.pages.event_rows import total
 from tokenwatcher_server.web.pages.links import EVENTS, Link, where
 from tokenwatcher_server.web.pages.viewer import (
@@ -110,11 +110,11 @@ def event_of(stored: StoredEvent, explained: Explanation, projects: dict[str, st
 
 def _line(line: CostLine) -> Line:
     if line.unit == "token":
-        price = f"{money(line.unit_price * MILLION)} per 1M"
+        price = f"{rate(line.unit_price * MILLION)} per 1M"
     elif line.unit == "ms of an hour":
-        price = f"{money(line.unit_price)} an hour"
+        price = f"{rate(line.unit_price)} an hour"
     else:
-        price = f"{money(line.unit_price)} per {line.unit}"
+        price = f"{rate(line.unit_price)} per {line.unit}"
     in_milliseconds = line.unit.startswith("ms")
     return Line(
         what=line.what,

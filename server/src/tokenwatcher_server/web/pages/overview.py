@@ -10,7 +10,7 @@ from tokenwatcher_server.kernel.clock import DAY_US, MICROSECONDS
 from tokenwatcher_server.kernel.period import Period, day_of, month_of
 from tokenwatcher_server.usage.overview import Overview, overview
 from tokenwatcher_server.usage.parameters import Reader
-from tokenwatcher_server.usage.request import LONGEST_DAYS, UsageRequest, parse_with
+from tokenwatcher_server.usage.request import LONGEST_DAYS, LastDays, UsageRequest, parse_with
 from tokenwatcher_server.usage.sentence import lede, period_words
 from tokenwatcher_server.usage.text import change, day_text, money, share
 from tokenwatcher_server.web.pages.breakdown import ModelRow, TagRow, model_rows, tag_rows
@@ -43,6 +43,8 @@ MINUTE_US = 60 * MICROSECONDS
 class Figures(msgspec.Struct, frozen=True):
     """The line of figures: what the totals alone don't say."""
 
+    is_today: bool
+    """True where the period is today, which has a figure of its own anyway."""
     today_change: int | None
     period_change: int | None
     period_name: str
@@ -142,6 +144,7 @@ def _figures(asked: UsageRequest, shown: Overview, now_us: int) -> Figures:
     words = period_words(asked, stats.period).removeprefix("in the ").removeprefix("on ")
     month = month_of(now_us, asked.zone)
     return Figures(
+        is_today=asked.window == LastDays(1),
         today_change=change(stats.today.cost, shown.yesterday_so_far.cost),
         period_change=change(totals.cost, shown.before.cost),
         period_name=words[:1].upper() + words[1:],

@@ -104,14 +104,20 @@
   });
 
   /* Times in the reader's own zone; the exact UTC instant stays in the title. */
+  const clock = new Intl.DateTimeFormat("en", { timeStyle: "medium", hourCycle: "h23" });
+  const day = new Intl.DateTimeFormat("en", { month: "short", day: "numeric" });
+  const full = new Intl.DateTimeFormat("en", { dateStyle: "long", timeStyle: "long", hourCycle: "h23" });
+
+  function localTime(time) {
+    const at = new Date(time.dateTime);
+    if (time.dataset.full !== undefined) return full.format(at);
+    const date = day.format(at);
+    return date === day.format(new Date()) ? clock.format(at) : `${date}, ${clock.format(at)}`;
+  }
+
   function localTimes() {
-    const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
-    const day = new Intl.DateTimeFormat("en", { month: "short", day: "numeric" });
-    const today = day.format(new Date());
     for (const time of document.querySelectorAll("time[datetime]")) {
-      const at = new Date(time.dateTime);
-      const date = day.format(at);
-      const text = date === today ? clock.format(at) : `${date}, ${clock.format(at)}`;
+      const text = localTime(time);
       if (time.textContent !== text) time.textContent = text;
     }
   }

@@ -1,0 +1,105 @@
+"""`GET /api/query`: the general usage query, as JSON or CSV."""
+
+import csv
+import io
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, get
+
+from tokenwatcher_server.access.principal import Principal, narrowed
+from tokenwatcher_server.kernel.clock import iso
+from tokenwatcher_server.kernel.money import usd_number, usd_text
+from tokenwatcher_server.usage.result import Line
+from tokenwatcher_server.usage.table import (
+    MONEY,
+    Table,
+    TableRequest,
+    group_name,
+    parse_table,
+    table,
+    wire_name,
+)
+from tokenwatcher_server.web.services import services_of
+
+Value = str | int | float | None
+
+
+class QueryAnswer(msgspec.Struct, frozen=True):
+    """Each row is an object: `bucket`, the groups and the measures by name.
+
+    An amount also stands as exact text beside it, under its name with `Exact`.
+    """
+
+    rows: list[dict[str, Value]]
+    truncated: bool
+
+
+@get("/api/query", summary="Any measures by any dimensions", media_type="application/json")
+async def query_usage(request: Request[Any, Any, Any], principal: Principal) -> Response[Any]:
+    """`measures`, `groupBy`, `interval`, `orderBy`, `limit`, `format` and what `/api/stats` takes.
+
+    `filter=NAME:VALUE` says the same as `NAME=VALUE`.
+    """
+    services = services_of(request)
+    asked = parse_table(request.query_params.multi_items())
+    scope = narrowed(principal.scope, asked.usage.workspace_id, asked.usage.project_id)
+    found = await table(services.store, asked, scope, services.clock.now_us())
+    if asked.format == "csv":
+        headers = {"Content-Disposition": 'attachment; filename="usage.csv"'}
+        return Response(csv_text(found), media_type="text/csv", headers=headers)
+    rows = [json_row(asked, line) for line in found.lines]
+    return Response(QueryAnswer(rows, found.truncated), media_type="application/json")
+
+
+def json_row(asked: TableRequest, line: Line) -> dict[str, Value]:
+    row = _labels(asked, line)
+    for measure in asked.measures:
+        value = getattr(line.totals, measure)
+        name = wire_name(measure)
+        if measure in MONEY:
+            row[name] = None if value is None else usd_number(value)
+            row[f"{name}Exact"] = None if value is None else usd_text(value)
+        else:
+            row[name] = value
+    return row
+
+
+def csv_text(found: Table) -> str:
+    """The rows as CSV with exact amounts; no text can be taken for a formula."""
+    asked = found.request
+    written = io.StringIO()
+    writer = csv.writer(written, lineterminator="\r\n")
+    bucket = ["bucket"] if asked.interval is not None else []
+    groups = [group_name(dimension) for dimension in asked.group_by]
+    writer.writerow([*bucket, *map(inert, groups), *map(wire_name, asked.measures)])
+    for line in found.lines:
+        labels = [
+            inert(str(label)) if label is not None else ""
+            for label in _labels(asked, line).values()
+        ]
+        values = [_csv_value(line, measure) for measure in asked.measures]
+        writer.writerow([*labels, *values])
+    return written.getvalue()
+
+
+def inert(text: str) -> str:
+    """Text that a spreadsheet would run as a formula gets an apostrophe before it."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
+def _csv_value(line: Line, measure: str) -> str:
+    value = getattr(line.totals, measure)
+    if value is None:
+        return ""
+    return usd_text(value) if measure in MONEY else str(value)
+
+
+def _labels(asked: TableRequest, line: Line) -> dict[str, Value]:
+    labels: dict[str, Value] = {} if line.bucket_us is None else {"bucket": iso(line.bucket_us)}
+    for dimension, value in zip(asked.group_by, line.group, strict=True):
+        labels[group_name(dimension)] = value
+    return labels
+
+
+ROUTES = (query_usage,)
