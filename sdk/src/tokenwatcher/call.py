@@ -11,6 +11,7 @@ from tokenwatcher.ids import new_id
 from tokenwatcher.recorder import Recorder
 from tokenwatcher.settings import Settings
 from tokenwatcher.usage import shape_of
+from tokenwatcher.usage.peek import text
 from tokenwatcher.usage.reading import Failure, Reading
 
 _BEDROCK = {"bedrock", "aws", "aws_bedrock", "aws-bedrock", "amazon_bedrock", "amazon-bedrock"}
@@ -38,7 +39,9 @@ class Call:
         try:
             shape = shape_of(answer)
             provider = self.facts.provider or (shape.provider if shape else "unknown")
-            reading = shape.read(answer, provider) if shape else Reading()
+            reading = (
+                shape.read(answer, provider) if shape else Reading(model=text(answer, "model"))
+            )
             if reading.quality == "missing" and reading.failure is None:
                 failure = failure_in(answer)
                 if failure is not None:

@@ -85,6 +85,7 @@ class Sender:
                 self._tally.internal(error)
             finally:
                 self._outbox.settle(len(events))
+        self._transport.close()
 
     def _deliver(self, events: list[Event]) -> None:
         parts = [self._written(events)]

@@ -20,9 +20,11 @@ class Answer(NamedTuple):
 
 
 class Transport(Protocol):
-    """Carries one request. Raises OSError or HTTPException where no answer came back."""
+    """Carries requests. `post` raises OSError or HTTPException where no answer came back."""
 
     def post(self, path: str, body: bytes) -> Answer: ...
+
+    def close(self) -> None: ...
 
 
 class HttpTransport:
@@ -54,7 +56,7 @@ class HttpTransport:
         try:
             return self._exchange(path, body)
         except (OSError, http.client.HTTPException):
-            self._close()
+            self.close()
             if not kept:
                 raise
         # a server may close an idle connection at any time; ids make sending again harmless
@@ -62,7 +64,7 @@ class HttpTransport:
         try:
             return self._exchange(path, body)
         except (OSError, http.client.HTTPException):
-            self._close()
+            self.close()
             raise
 
     def _exchange(self, path: str, body: bytes) -> Answer:
@@ -73,7 +75,7 @@ class HttpTransport:
         response = connection.getresponse()
         content = response.read(_LARGEST_ANSWER)
         if not response.isclosed():
-            self._close()
+            self.close()
         return Answer(response.status, content, response.getheader("Retry-After"))
 
     def _connect(self) -> None:
@@ -90,7 +92,8 @@ class HttpTransport:
             )
         self._process = os.getpid()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Close the connection; `post` opens another."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -106,3 +109,6 @@ class MemoryTransport:
     def post(self, path: str, body: bytes) -> Answer:
         self.posts.append((path, body))
         return self.answers.pop(0) if self.answers else Answer(200, b"{}")
+
+    def close(self) -> None:
+        """Nothing is open."""
