@@ -164,14 +164,21 @@ def pricer(line: RateLine, match: str | None = None) -> Pricer:
         if (
             read_audio is not None
             or not 0 < total <= MAX_PICODOLLARS
-            or event.server_tool_calls
             or event.stated_cost is not None
             or (no_output and (out or reason or aout))
             or (context is not None and sum(filter(None, counts[:_INPUTS])) > context)
         ):
             return price(event, line, match)
         savings = None if read is None else read * saved
-        return Cost(total, Tokens(*products), None, savings, line_id, match)
+        if not event.server_tool_calls:
+            return Cost(total, Tokens(*products), None, savings, line_id, match)
+        fees = [fee.amount for fee in _tool_fees(event, line)]
+        if (total := total + sum(fees)) > MAX_PICODOLLARS:
+            return price(event, line, match)
+        said_match = _with_free_calls(match, event, line)
+        return Cost(
+            total, Tokens(*products), sum(fees) if fees else None, savings, line_id, said_match
+        )
 
     return cost_of
 
@@ -232,11 +239,7 @@ def tool_name(said: str) -> str:
 
 
 def _fees(event: Event, line: RateLine) -> tuple[CostLine, ...]:
-    fees = [
-        CostLine(f"{name} calls", n, "call", line.calls[name], n * line.calls[name], "tool fee")
-        for said, n in event.server_tool_calls.items()
-        if n and (name := tool_name(said)) in line.calls
-    ]
+    fees = _tool_fees(event, line)
     if line.per_request:
         fees.append(CostLine("request", 1, "call", line.per_request, line.per_request, "per call"))
     if line.per_hour and event.latency_ms is not None:
@@ -246,11 +249,23 @@ def _fees(event: Event, line: RateLine) -> tuple[CostLine, ...]:
     return tuple(fees)
 
 
+def _tool_fees(event: Event, line: RateLine) -> list[CostLine]:
+    return [
+        CostLine(f"{name} calls", n, "call", line.calls[name], n * line.calls[name], "tool fee")
+        for said, n in event.server_tool_calls.items()
+        if n and (name := tool_name(said)) in line.calls
+    ]
+
+
 def _with_free_calls(match: str | None, event: Event, line: RateLine) -> str | None:
     """Say it in the match where the list has no fee for a tool that was called."""
-    names = {tool_name(said) for said, n in event.server_tool_calls.items() if n}
-    if unlisted := sorted(names - line.calls.keys() - FREE_TOOLS):
-        return f"{match or line.model}; no fee listed for {', '.join(unlisted)}"
+    unlisted = {
+        name
+        for said, n in event.server_tool_calls.items()
+        if n and (name := tool_name(said)) not in line.calls and name not in FREE_TOOLS
+    }
+    if unlisted:
+        return f"{match or line.model}; no fee listed for {', '.join(sorted(unlisted))}"
     return match
 
 
