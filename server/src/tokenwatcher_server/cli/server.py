@@ -1,6 +1,7 @@
 """Runs the HTTP server in this process until it is told to stop."""
 
 import asyncio
+import errno
 import os
 import signal
 import socket
@@ -30,7 +31,7 @@ async def run_server(settings: Settings, when_ready: WhenReady) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with running_app(settings) as app:
-        port = free_port(settings.host) if settings.port == 0 else settings.port
+        port = free_port(settings.host, settings.port, most=1)
         server = _server(app, settings.host, port)
         serving = asyncio.create_task(server.serve(), name="http")
         await _listening(settings.host, port, serving)
@@ -95,17 +96,24 @@ def _shown_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def free_port(host: str, wanted: int = 0) -> int:
-    """The wanted port, or the next one that is free; any free one for 0.
+def free_port(host: str, wanted: int, *, most: int = PORTS_TO_TRY) -> int:
+    """The wanted port, or the next of `most` that is free; any free one for 0.
 
-    Raises SettingsError where none of the next hundred is.
+    Granian shares a port that another program listens on instead of failing, so this is asked
+    first. Raises SettingsError where none is free.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    last = min(wanted + PORTS_TO_TRY, 65_536) if wanted else 1
-    for port in range(wanted, last):
+    for port in range(wanted, min(wanted + most, 65_536) if wanted else 1):
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with suppress(OSError):
+            try:
                 probe.bind((host, port))
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise SettingsError(
+                        "TOKENWATCHER_HOST", f"can't listen on {host}: {error.strerror}"
+                    ) from None
+            else:
                 return int(probe.getsockname()[1])
-    raise SettingsError("TOKENWATCHER_PORT", f"no free port from {wanted} on; choose another")
+    taken = f"port {wanted} is taken" if most == 1 else f"no free port from {wanted} on"
+    raise SettingsError("TOKENWATCHER_PORT", f"{taken}; choose another one")
