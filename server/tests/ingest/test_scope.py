@@ -9,6 +9,7 @@ import pytest
 
 from tokenwatcher_server.events.event import Event
 from tokenwatcher_server.events.tokens import Tokens
+from tokenwatcher_server.ingest.decode import Decoded, canonical_form
 from tokenwatcher_server.ingest.scope import Policy, Writer, choose_projects, scope
 from tokenwatcher_server.ingest.wire import WireEvent
 from tokenwatcher_server.kernel.errors import AppError
@@ -36,7 +37,8 @@ def choose(writer: Writer, *events: WireEvent) -> list[ProjectId]:
 
 
 def scoped(event: WireEvent, policy: Policy = CLOSED) -> Event:
-    return scope([event], [Tokens()], [PROJECT], WORKSPACE, policy, NOW_US)[0]
+    decoded = Decoded([event], [Tokens()], [canonical_form(event)], 0)
+    return scope(decoded, [PROJECT], WORKSPACE, policy, NOW_US)[0]
 
 
 def test_a_project_key_writes_to_its_project_whatever_the_event_says() -> None:

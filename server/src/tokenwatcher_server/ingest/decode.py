@@ -7,7 +7,7 @@ event, so that the answer can name each bad field.
 import json
 import re
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import msgspec
 
@@ -22,6 +22,7 @@ _event_decoder = msgspec.json.Decoder(WireEvent)
 _batch_decoder = msgspec.json.Decoder(WireBatch)
 _raw_batch_decoder = msgspec.json.Decoder(RawBatch)
 _plain_decoder = msgspec.json.Decoder()
+_canonical_encoder = msgspec.json.Encoder(order="deterministic")
 
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _SPACED_COLON = re.compile(rb'"[ \t\r\n]+:')
@@ -31,10 +32,12 @@ _PATH = re.compile(r" - at (?:`key` in )?`\$\.?(?P<path>[^`]*)`$")
 
 
 class Decoded(msgspec.Struct, frozen=True):
-    """Good events in the order sent, and each one's token buckets beside it."""
+    """Good events in the order sent; each one's token buckets and canonical form beside it."""
 
     events: list[WireEvent]
     tokens: list[Tokens]
+    canonical: list[bytes]
+    """What the caller said, the same bytes for a retry whatever the order of its keys."""
     unknown_fields: int
     """How many fields this server doesn't know were ignored."""
 
@@ -48,7 +51,8 @@ def decode_event(body: bytes, now_us: int) -> Decoded:
     tokens, broken = examine(event, now_us, nul_possible=_ESCAPED_NUL in body)
     if broken:
         _refuse(_as_issues(broken, ""))
-    return Decoded([event], [tokens], _look_at_keys(body, single=True))
+    canonical = [canonical_form(event)]
+    return Decoded([event], [tokens], canonical, _look_at_keys(body, canonical, single=True))
 
 
 def decode_batch(body: bytes, now_us: int, *, most_events: int) -> Decoded:
@@ -68,7 +72,8 @@ def decode_batch(body: bytes, now_us: int, *, most_events: int) -> Decoded:
             issues += _as_issues(broken, f"events[{position}]")
     if issues:
         _refuse(issues)
-    return Decoded(events, tokens, _look_at_keys(body, single=False))
+    canonical = [canonical_form(event) for event in events]
+    return Decoded(events, tokens, canonical, _look_at_keys(body, canonical, single=False))
 
 
 def _check_size(count: int, most_events: int) -> None:
@@ -126,26 +131,24 @@ def _refuse(issues: Sequence[Issue]) -> NoReturn:
     raise invalid("The input has invalid fields; nothing was stored.", *issues[:MOST_ISSUES])
 
 
-def _look_at_keys(body: bytes, *, single: bool) -> int:
+def canonical_form(event: WireEvent) -> bytes:
+    """The event as JSON without defaults, its keys in one order."""
+    return _canonical_encoder.encode(event)
+
+
+def _look_at_keys(body: bytes, canonical: Sequence[bytes], *, single: bool) -> int:
     """Refuse an object with the same key twice; count the fields that nobody knows.
 
-    Counting `":` is enough in all but odd bodies: where every key is followed by its colon at
-    once, and their number is that of the distinct keys, none came twice.
+    Most bodies hold exactly the keys that were decoded, each followed by its colon at once:
+    then as many `":` stand in the body as in the canonical forms, and nothing came twice.
     """
+    decoded = sum(event.count(b'":') for event in canonical) + (not single)
+    if body.count(b'":') == decoded and not _SPACED_COLON.search(body):
+        return 0
+    _find_duplicate_keys(body)
     document = _plain_decoder.decode(body)
-    events: list[dict[str, Any]] = [document] if single else document["events"]
-    keys = 0 if single else len(document)
-    unknown = 0
-    for event in events:
-        keys += len(event)
-        if not event.keys() <= KNOWN_FIELDS:
-            unknown += len(event.keys() - KNOWN_FIELDS)
-        for field in ("tags", "metadata", "serverToolCalls"):
-            if inner := event.get(field):
-                keys += len(inner)
-    if body.count(b'":') != keys or _SPACED_COLON.search(body):
-        _find_duplicate_keys(body)
-    return unknown
+    events: list[dict[str, object]] = [document] if single else document["events"]
+    return sum(len(event.keys() - KNOWN_FIELDS) for event in events)
 
 
 def _find_duplicate_keys(body: bytes) -> None:

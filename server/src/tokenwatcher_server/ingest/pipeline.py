@@ -64,9 +64,7 @@ async def _store(
 ) -> tuple[list[PricedEvent], int]:
     """Scope, price, commit; gives the batch and how many of it were stored before."""
     project_ids = await choose_projects(decoded.events, writer, parts.projects, single=single)
-    events = scope(
-        decoded.events, decoded.tokens, project_ids, writer.workspace_id, parts.policy, now_us
-    )
+    events = scope(decoded, project_ids, writer.workspace_id, parts.policy, now_us)
     costs = parts.prices.price_batch(events)
     await parts.prices.keep_new_lines()
     batch = [PricedEvent(event, cost) for event, cost in zip(events, costs, strict=True)]

@@ -13,6 +13,7 @@ import msgspec
 
 from tokenwatcher_server.events.event import Event
 from tokenwatcher_server.events.tokens import Tokens
+from tokenwatcher_server.ingest.decode import Decoded, canonical_form
 from tokenwatcher_server.ingest.rules import instant_of
 from tokenwatcher_server.ingest.secrets import mask_credentials
 from tokenwatcher_server.ingest.wire import TagValue, WireEvent
@@ -20,7 +21,7 @@ from tokenwatcher_server.kernel.errors import Issue, invalid
 from tokenwatcher_server.kernel.ids import ProjectId, WorkspaceId, new_id
 from tokenwatcher_server.kernel.money import PICODOLLARS_PER_USD
 
-_digest_encoder = msgspec.msgpack.Encoder(order="deterministic", decimal_format="string")
+_NO_DIGEST = bytes(16)
 _tag_encoder = msgspec.json.Encoder()
 
 
@@ -85,23 +86,24 @@ async def _choose(
 
 
 def scope(
-    events: Sequence[WireEvent],
-    tokens: Sequence[Tokens],
+    decoded: Decoded,
     project_ids: Sequence[ProjectId],
     workspace_id: WorkspaceId,
     policy: Policy,
     now_us: int,
 ) -> list[Event]:
     """Turn wire events into events of their projects, with the defaults filled in."""
+    columns = (decoded.events, decoded.tokens, decoded.canonical, project_ids)
     return [
-        _scoped(event, buckets, project_id, workspace_id, policy, now_us)
-        for event, buckets, project_id in zip(events, tokens, project_ids, strict=True)
+        _scoped(event, tokens, canonical, project_id, workspace_id, policy, now_us)
+        for event, tokens, canonical, project_id in zip(*columns, strict=True)
     ]
 
 
 def _scoped(
     wire: WireEvent,
     tokens: Tokens,
+    canonical: bytes,
     project_id: ProjectId,
     workspace_id: WorkspaceId,
     policy: Policy,
@@ -109,10 +111,11 @@ def _scoped(
 ) -> Event:
     if not policy.store_prompts and (wire.prompt is not None or wire.completion is not None):
         wire = msgspec.structs.replace(wire, prompt=None, completion=None)
+        canonical = canonical_form(wire)
     event_type = wire.event_type or "usage"
     return Event(
         id=wire.id or new_id(),
-        content_digest=_digest(wire, project_id) if wire.id else bytes(16),
+        content_digest=_digest(canonical, project_id) if wire.id else _NO_DIGEST,
         workspace_id=workspace_id,
         project_id=project_id,
         occurred_at=now_us if wire.timestamp is None else instant_of(wire) or 0,
@@ -149,11 +152,8 @@ def _scoped(
     )
 
 
-def _digest(wire: WireEvent, project_id: ProjectId) -> bytes:
-    """Stand for what the caller said: equal for a retry, whatever the order of its keys."""
-    return blake2b(
-        _digest_encoder.encode(wire), digest_size=16, key=project_id.encode()[:64]
-    ).digest()
+def _digest(canonical: bytes, project_id: ProjectId) -> bytes:
+    return blake2b(canonical, digest_size=16, key=project_id.encode()[:64]).digest()
 
 
 def _texts(values: dict[str, TagValue]) -> dict[str, str]:

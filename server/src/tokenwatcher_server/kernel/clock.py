@@ -7,7 +7,6 @@ from typing import Protocol
 MICROSECONDS = 1_000_000
 DAY_US = 86_400 * MICROSECONDS
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_ONE_MICROSECOND = timedelta(microseconds=1)
 
 
 class Clock(Protocol):
@@ -36,7 +35,8 @@ class FrozenClock:
 
 def to_us(instant: datetime) -> int:
     """Give an aware datetime as microseconds; exact, unlike `datetime.timestamp`."""
-    return (instant - _EPOCH) // _ONE_MICROSECOND
+    since = instant - _EPOCH
+    return since.days * DAY_US + since.seconds * MICROSECONDS + since.microseconds
 
 
 def to_datetime(instant_us: int) -> datetime:
