@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta, timezone
-from typing import Any, TypeVar, cast
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeVar, cast
 
 from tokenwatcher.call import Call
-from tokenwatcher.event import Event, Facts, Tags
+from tokenwatcher.event import Event, Facts, Tags, instant_ns, whole
 from tokenwatcher.failure import describe
 from tokenwatcher.ids import new_id
 from tokenwatcher.masking import mask
 from tokenwatcher.recorder import Recorder
 from tokenwatcher.settings import Settings, load
-from tokenwatcher.stream import (
-    TrackedAsyncStream,
-    TrackedStream,
-    Watch,
-    inner_stream,
-    is_async_stream,
-    is_stream,
-)
+from tokenwatcher.stream import watched
 from tokenwatcher.tally import Stats, log
 from tokenwatcher.transport import HttpTransport, Transport
 from tokenwatcher.usage.reading import Failure, Quality, Tokens
 
 T = TypeVar("T")
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_ONE_MICROSECOND = timedelta(microseconds=1)
 
 
 class TokenWatcher:
@@ -131,7 +120,7 @@ class TokenWatcher:
         except BaseException as error:
             begun.failed(error)
             raise
-        return cast(T, self._watched(begun, answer))
+        return cast(T, watched(begun, answer))
 
     def track_manual(
         self,
@@ -193,7 +182,7 @@ class TokenWatcher:
             )  # fmt: skip
             event = Event(
                 id=event_id or new_id(),
-                at_ns=_instant_ns(timestamp),
+                at_ns=instant_ns(timestamp),
                 facts=Facts(
                     None, None, None, None, None, user_id, end_user_id, session_id, request_id,
                     trace_id, span_id, parent_span_id,
@@ -208,8 +197,8 @@ class TokenWatcher:
                 server_tool_calls=server_tool_calls,
                 reported_cost_usd=reported_cost_usd,
                 total_cost_usd=total_cost_usd,
-                latency_ms=_whole(latency_ms),
-                time_to_first_token_ms=_whole(time_to_first_token_ms),
+                latency_ms=whole(latency_ms),
+                time_to_first_token_ms=whole(time_to_first_token_ms),
                 streaming=streaming,
                 response_id=response_id,
                 tags=self._with_base(tags),
@@ -256,7 +245,7 @@ class TokenWatcher:
                 failure = Failure("error", mask(str(error)))
             event = Event(
                 id=event_id or new_id(),
-                at_ns=_instant_ns(timestamp),
+                at_ns=instant_ns(timestamp),
                 facts=Facts(
                     user_id=user_id, end_user_id=end_user_id, session_id=session_id,
                     request_id=request_id, trace_id=trace_id,
@@ -264,7 +253,7 @@ class TokenWatcher:
                 provider=provider,
                 model=model,
                 event_type="error",
-                latency_ms=_whole(latency_ms),
+                latency_ms=whole(latency_ms),
                 request_id=failure.request_id,
                 failure=failure._replace(type=error_type or failure.type),
                 tags=self._with_base(tags),
@@ -291,34 +280,6 @@ class TokenWatcher:
         """Tell what became of the events so far."""
         return self._recorder.stats()
 
-    def _watched(self, call: Call, answer: Any) -> Any:
-        """Record an answer, or see to it that it is recorded when it has come whole."""
-        try:
-            if is_stream(answer):
-                return TrackedStream(answer, Watch(call))
-            if is_async_stream(answer):
-                return TrackedAsyncStream(answer, Watch(call))
-            if isinstance(answer, Awaitable):
-                return self._awaited(call, answer)
-            inner = inner_stream(answer)
-            if inner is not None:
-                name, stream = inner
-                answer[name] = TrackedStream(stream, Watch(call))
-                return answer
-        except Exception as error:  # noqa: BLE001  # nothing of ours may reach the app
-            call.swallow(error)
-            return answer
-        call.answered(answer)
-        return answer
-
-    async def _awaited(self, call: Call, answer: Awaitable[Any]) -> Any:
-        try:
-            value = await answer
-        except BaseException as error:
-            call.failed(error)
-            raise
-        return self._watched(call, value)
-
     def _with_base(self, tags: Tags | None) -> Tags:
         return {**self._base_tags, **tags} if tags else self._base_tags
 
@@ -326,16 +287,3 @@ class TokenWatcher:
 def _http(settings: Settings) -> Transport:
     endpoint = Settings.endpoint if settings.disabled else settings.endpoint
     return HttpTransport(endpoint, settings.api_key or "", settings.timeout)
-
-
-def _whole(milliseconds: float | None) -> int | None:
-    return None if milliseconds is None else round(milliseconds)
-
-
-def _instant_ns(timestamp: datetime | float | None) -> int:
-    """Give an instant in nanoseconds; a datetime without a zone is in the local one."""
-    if timestamp is None:
-        return time.time_ns()
-    if isinstance(timestamp, datetime):
-        return (timestamp.astimezone(timezone.utc) - _EPOCH) // _ONE_MICROSECOND * 1000
-    return round(timestamp * 1_000_000) * 1000

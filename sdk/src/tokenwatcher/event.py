@@ -10,6 +10,7 @@ import json
 import math
 import time
 from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
 from typing import Any, Literal, NamedTuple
 
 from tokenwatcher.usage.reading import Failure, Quality, Tokens, quality_of
@@ -26,6 +27,8 @@ _MOST_TAGS = 20
 _LONGEST_KEY = 60
 _LONGEST_VALUE = 300
 _LONGEST_DURATION_MS = 3_600_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_ONE_MICROSECOND = timedelta(microseconds=1)
 _NANOSECONDS = 1_000_000_000
 
 
@@ -128,6 +131,19 @@ def iso(at_ns: int) -> str:
     """Give an instant as the wire has it: `2026-05-01T00:00:00.000000Z`."""
     seconds, rest = divmod(at_ns, _NANOSECONDS)
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest // 1000:06d}Z"
+
+
+def instant_ns(timestamp: datetime | float | None) -> int:
+    """Give an instant in nanoseconds, now by default; a datetime without a zone is local time."""
+    if timestamp is None:
+        return time.time_ns()
+    if isinstance(timestamp, datetime):
+        return (timestamp.astimezone(timezone.utc) - _EPOCH) // _ONE_MICROSECOND * 1000
+    return round(timestamp * 1_000_000) * 1000
+
+
+def whole(milliseconds: float | None) -> int | None:
+    return None if milliseconds is None else round(milliseconds)
 
 
 def cut(value: object, longest: int) -> str | None:

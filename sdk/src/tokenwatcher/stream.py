@@ -6,7 +6,7 @@ had said by then.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from types import TracebackType
 from typing import Any
 
@@ -208,25 +208,49 @@ class TrackedAsyncStream(_Tracked):
             self._tokenwatcher_watch.end("client_abort")
 
 
-def is_stream(answer: Any) -> bool:
-    """Whether an answer comes in pieces; a file-like body does not: its pieces are bytes."""
-    return _steps(answer, "__next__") and not hasattr(answer, "read")
+def watched(call: Call, answer: Any) -> Any:
+    """Record an answer, or see to it that it is recorded when it has come whole.
+
+    Gives what the app is to get: the answer itself, or what stands for a stream or an awaitable.
+    """
+    try:
+        if _steps(answer, "__next__") and not hasattr(answer, "read"):
+            return TrackedStream(answer, Watch(call))
+        if _steps(answer, "__anext__"):
+            return TrackedAsyncStream(answer, Watch(call))
+        if isinstance(answer, Awaitable):
+            return _awaited(call, answer)
+        inner = _inner_stream(answer)
+        if inner is not None:
+            answer[inner] = TrackedStream(answer[inner], Watch(call))
+            return answer
+    except Exception as error:  # noqa: BLE001  # nothing of ours may reach the app
+        call.swallow(error)
+        return answer
+    call.answered(answer)
+    return answer
 
 
-def is_async_stream(answer: Any) -> bool:
-    return _steps(answer, "__anext__")
+async def _awaited(call: Call, answer: Awaitable[Any]) -> Any:
+    try:
+        value = await answer
+    except BaseException as error:
+        call.failed(error)
+        raise
+    return watched(call, value)
 
 
-def inner_stream(answer: Any) -> tuple[str, Any] | None:
+def _steps(answer: Any, name: str) -> bool:
+    """Whether an answer comes in pieces. A file-like body does too, but its pieces are bytes."""
+    return hasattr(type(answer), name)
+
+
+def _inner_stream(answer: Any) -> str | None:
     """Find the stream inside a plain answer: botocore puts it under `stream` or `body`."""
     if not isinstance(answer, dict):
         return None
     for name in ("stream", "body"):
         inner = answer.get(name)
         if hasattr(type(inner), "__iter__") and hasattr(inner, "close"):
-            return None if hasattr(inner, "read") else (name, inner)
+            return None if hasattr(inner, "read") else name
     return None
-
-
-def _steps(answer: Any, name: str) -> bool:
-    return hasattr(type(answer), name)

@@ -93,8 +93,13 @@ PINNED = {
 }
 """Cohere is not here: it is charged by its billed units, which the expectations have as well."""
 
-TOOL_FEES = {"anthropic.messages.json.98acd7169485": Decimal("0.01")}
-"""What a recording's server tools cost on top of its tokens."""
+TOOL_FEES = {
+    "anthropic.messages.json.98acd7169485": Decimal("0.01"),  # one search
+    "gemini.generateContent.json.e6fdfc82fe0b": Decimal("0.028"),  # two queries
+    "openai.responses.json.ffaefcb15fe2": Decimal("0.01"),  # one search
+    "openai.responses.stream.d70e3f7886a3": Decimal("0.01"),  # one search
+}
+"""What a recording's server tools cost on top of its tokens, which alone are expected."""
 
 
 class Replay(NamedTuple):
@@ -234,6 +239,9 @@ def check_event(exchange: Exchange, event: Stored, model: str | None) -> None:
         check_counts(event, expected["usage"], pin)
     if expected.get("service_tier"):
         assert event["serviceTier"] == expected["service_tier"]
+    for said, stored in (("quality", "usageQuality"), ("server_tool_calls", "serverToolCalls")):
+        if said in expected:
+            assert event[stored] == expected[said]
     said = expected.get("reported_cost_usd")
     assert event.get("reportedCostUsd") == (said and in_picodollars(said))
     if expected.get("expected_cost_usd") is not None:
