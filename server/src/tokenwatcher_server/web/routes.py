@@ -1,6 +1,7 @@
 """Every URL on one page. The two ingest routes are raw handlers: see `ingest_endpoint.py`."""
 
 from tokenwatcher_server.web.api import (
+    admin,
     auth,
     events,
     health,
@@ -34,6 +35,7 @@ ROUTES = (
     *projects.ROUTES,
     *keys.ROUTES,
     # operations
+    *admin.ROUTES,
     *health.ROUTES,
     *openapi.ROUTES,
     *local.ROUTES,
