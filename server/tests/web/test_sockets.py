@@ -166,6 +166,15 @@ def test_a_body_that_stalls_is_answered_408_and_not_stored(instance: Any, key: s
     assert time.monotonic() - began < 13
 
 
+@pytest.mark.slow
+def test_a_form_that_stalls_is_answered_408_too(instance: Any) -> None:
+    head = (
+        b"POST /api/auth/login HTTP/1.1\r\nHost: localhost\r\n"
+        b"Content-Type: application/json\r\nContent-Length: 500\r\n\r\n{"
+    )
+    assert status_of(talk(instance, head, seconds=15)) == 408
+
+
 def test_a_sender_that_hangs_up_midway_leaves_no_trace(instance: Any, key: str) -> None:
     address = urlsplit(instance.url)
     for _ in range(20):

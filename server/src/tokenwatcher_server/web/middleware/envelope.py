@@ -6,13 +6,15 @@
    as a problem, with the details in the log alone.
 """
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import msgspec
 
-from tokenwatcher_server.kernel.errors import AppError, invalid
+from tokenwatcher_server.ingest.body import BODY_SECONDS
+from tokenwatcher_server.kernel.errors import AppError, Kind, invalid
 from tokenwatcher_server.kernel.ids import new_id
 from tokenwatcher_server.observability.logs import logger
 from tokenwatcher_server.web.errors import (
@@ -70,13 +72,35 @@ class Envelope:
             if raw is not None:
                 await raw(scope, headers, receive, answer)
             else:
-                await self._application(scope, receive, answer)
+                await self._application(scope, _Timed(receive), answer)
         except AppError as error:
             await send_problem(answer, problem_of(error, request_id), headers_of(error))
         except Exception:  # noqa: BLE001 - the last resort: nobody else would answer
             logger().exception("a request failed", request_id=request_id, path=scope["path"])
             if not answer.started:
                 await send_problem(answer, internal(request_id))
+
+
+class _Timed:
+    """The `receive` that the framework sees: a body that takes too long is refused."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._deadline = asyncio.get_running_loop().time() + BODY_SECONDS
+        self._whole = False
+
+    async def __call__(self) -> Any:
+        if self._whole:
+            return await self._receive()
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                message = await self._receive()
+        except TimeoutError:
+            raise AppError(
+                Kind.TIMEOUT, "BODY_TIMEOUT", "The body did not arrive in time."
+            ) from None
+        self._whole = not message.get("more_body", False)
+        return message
 
 
 class _Answer:
