@@ -77,19 +77,19 @@ def _steps(bench: Bench, kept: Path) -> list[Step]:
         return filled_store(kept / f"large-{scale.name}", scale.large_store)
 
     def on_large() -> list[Row]:
-        return ingest.measure_singles_on(bench, copy_of(large(), "under-load"), scale.large_store)
+        return ingest.measure_singles_on(
+            bench, copy_of(large(), bench.scratch / "under-load"), scale.large_store
+        )
 
     return [
         ("pricing", lambda: pricing.measure(bench)),
         ("batches", lambda: ingest.measure_batches(bench)),
         ("singles", lambda: ingest.measure_singles(bench)),
         ("singles-on-large", on_large),
-        ("visible", lambda: visible.measure(bench, copy_of(small(), "visible"))),
+        ("visible", lambda: visible.measure(bench, copy_of(small(), bench.scratch / "visible"))),
         ("columns", lambda: columns.measure(bench, small())),
-        ("stats", lambda: [queries.measure_stats(bench, small(), 60)]),
-        ("stats-on-large", lambda: [queries.measure_stats(bench, large(), 250)]),
-        ("newest", lambda: [queries.measure_newest(bench, large())]),
-        ("alert", lambda: [queries.measure_alert_sum(bench, large())]),
+        ("queries", lambda: queries.measure_small(bench, small())),
+        ("queries-on-large", lambda: queries.measure_large(bench, large())),
         ("disk", lambda: footprint.measure_disk(large())),
         ("start", lambda: footprint.measure_start_and_idle(large())),
     ]
@@ -106,7 +106,7 @@ def _run(steps: Sequence[Step], only: Sequence[str]) -> tuple[list[Row], list[st
         print(f"{name} ...", end=" ", flush=True, file=sys.stderr)
         try:
             rows += measure()
-        except (RuntimeError, subprocess.CalledProcessError) as error:
+        except (RuntimeError, OSError, subprocess.CalledProcessError) as error:
             failed.append(f"{name}: {error}")
         print(f"{time.perf_counter() - began:.0f} s", file=sys.stderr)
     return rows, failed

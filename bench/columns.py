@@ -10,20 +10,20 @@ from bench import limits
 from bench.instance import ROOT
 from bench.row import Limit, Row
 from bench.scale import Bench
-from bench.stores import copy_of, read_marker
+from bench.stores import copy_of, filled
 from tokenwatcher_server.kernel.clock import SystemClock
 from tokenwatcher_server.stores import open_store
 from tokenwatcher_server.stores.embedded.files import StoreFiles
 
-POLL_SECONDS = 0.005
+POLL_SECONDS = 0.02
+LONGEST_SECONDS = 300.0
 TARGET = 150_000
 
 
 def measure(bench: Bench, folder: Path) -> list[Row]:
-    marker = read_marker(folder)
-    events = marker.events if marker else 0
+    events = filled(folder).events
     bare = limits.bare_columns(folder, bench.scratch, bench.scale.limits)
-    scratch = copy_of(folder, "columns")
+    scratch = copy_of(folder, bench.scratch / "columns")
     rates = {
         "applying the columns": events / asyncio.run(_applying_seconds(scratch)),
         "rebuilding the columns": events / _rebuilding_seconds(scratch),
@@ -47,11 +47,12 @@ async def _applying_seconds(folder: Path) -> float:
     began = time.perf_counter()
     store = await open_store(None, folder, SystemClock())
     try:
-        while True:
-            figures = await store.statistics()
-            if figures["applied_sequence"] == figures["journal_sequence"]:
-                return time.perf_counter() - began
-            await asyncio.sleep(POLL_SECONDS)
+        async with asyncio.timeout(LONGEST_SECONDS):
+            while True:
+                figures = await store.statistics()
+                if figures["applied_sequence"] == figures["journal_sequence"]:
+                    return time.perf_counter() - began
+                await asyncio.sleep(POLL_SECONDS)
     finally:
         await store.close()
 

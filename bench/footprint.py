@@ -8,7 +8,7 @@ from bench.instance import running
 from bench.memory import pss_mb
 from bench.row import Row
 from bench.scale import millions
-from bench.stores import read_marker
+from bench.stores import filled
 from tokenwatcher_server.stores.embedded.files import StoreFiles
 
 SETTLE_SECONDS = 4.0
@@ -35,8 +35,7 @@ def measure_start_and_idle(folder: Path) -> list[Row]:
 
 def measure_disk(folder: Path) -> list[Row]:
     """Bytes an event; the engines' own overhead is in them."""
-    marker = read_marker(folder)
-    events = marker.events if marker else 1
+    events = filled(folder).events
     files = StoreFiles(folder)
     journal, ids = _journal_bytes(files.journal)
     columns = files.columns.stat().st_size
@@ -61,8 +60,7 @@ def measure_disk(folder: Path) -> list[Row]:
 
 
 def _held(folder: Path) -> str:
-    marker = read_marker(folder)
-    return f"{millions(marker.events if marker else 0)} events"
+    return f"{millions(filled(folder).events)} events"
 
 
 def _journal_bytes(path: Path) -> tuple[int, int]:

@@ -5,12 +5,12 @@ from pathlib import Path
 import msgspec
 
 from bench import limits
-from bench.instance import SERVE_WITHOUT_STORING, Server, make_key, running, server_command
+from bench.instance import SERVE_WITHOUT_STORING, Server, running, server_command
 from bench.load import Load, LoadResult, apply
 from bench.memory import watched
 from bench.row import Limit, Row
 from bench.scale import Bench, millions
-from bench.stores import new_store
+from bench.stores import filled, new_store
 
 LONGEST_SECONDS = 600.0
 BATCH_CONNECTIONS, BATCH = 8, 100
@@ -22,7 +22,7 @@ def measure_batches(bench: Bench) -> list[Row]:
     folder = new_store(bench, "batches")
     load = Load(
         port=0,
-        key=make_key(folder),
+        key=filled(folder).key,
         connections=BATCH_CONNECTIONS,
         batch=BATCH,
         events=bench.scale.batched,
@@ -99,7 +99,7 @@ def measure_singles_on(bench: Bench, folder: Path, held: int) -> list[Row]:
 def _single_load(folder: Path, events: int) -> Load:
     return Load(
         port=0,
-        key=make_key(folder),
+        key=filled(folder).key,
         connections=SINGLE_CONNECTIONS,
         batch=1,
         events=events,
@@ -128,7 +128,7 @@ def _without_storing(bench: Bench, load: Load) -> float:
     with running(folder, SERVE_WITHOUT_STORING) as server:
         own = Load(
             port=server.port,
-            key=make_key(folder),
+            key=filled(folder).key,
             connections=load.connections,
             batch=load.batch,
             events=min(load.events, bench.scale.limits),

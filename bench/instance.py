@@ -1,7 +1,6 @@
 """A real server process on a data folder, as an operator would start it."""
 
 import http.client
-import json
 import os
 import signal
 import socket
@@ -11,7 +10,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -61,17 +59,6 @@ def running(data_dir: Path, command: tuple[str, ...] = SERVE) -> Iterator[Server
             yield Server(process.pid, port, time.perf_counter() - began)
         finally:
             _stop(process)
-
-
-def make_key(data_dir: Path, kind: str = "live") -> str:
-    """A key for the made-up company's workspace, made by the command line."""
-    command = [
-        sys.executable, "-m", "tokenwatcher_server", "keys", "create", "--name", "bench",
-        "--kind", kind, "--workspace", "default", "--json", "--data-dir", str(data_dir),
-    ]  # fmt: skip
-    output = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
-    key: dict[str, Any] = json.loads(output)
-    return str(key["rawKey"])
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:

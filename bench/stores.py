@@ -21,18 +21,19 @@ class Filled(msgspec.Struct, frozen=True):
     day: str
     workspace_id: str
     projects: dict[str, str]
-    seconds: float
+    key: str
+    """May send events to the company's workspace."""
+    read_key: str
 
 
 def new_store(bench: Bench, name: str) -> Path:
     """A folder with the made-up company and no events."""
-    return filled_store(bench.scratch / name, 0)
+    return copy_of(filled_store(bench.scratch / "empty", 0), bench.scratch / name)
 
 
 def filled_store(folder: Path, events: int) -> Path:
     """A folder with so many events; one that was filled today is used again."""
-    found = read_marker(folder)
-    if found is None or found.events != events or found.day != today() or events == 0:
+    if not _holds(folder, events):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         command = [sys.executable, "-m", "bench.fill", str(folder), str(events)]
@@ -40,20 +41,25 @@ def filled_store(folder: Path, events: int) -> Path:
     return folder
 
 
-def read_marker(folder: Path) -> Filled | None:
+def filled(folder: Path) -> Filled:
+    """What the folder was filled with. Raises OSError where it is not one of ours."""
+    return msgspec.json.decode((folder / MARKER).read_bytes(), type=Filled)
+
+
+def _holds(folder: Path, events: int) -> bool:
     try:
-        return msgspec.json.decode((folder / MARKER).read_bytes(), type=Filled)
+        found = filled(folder)
     except (OSError, msgspec.DecodeError):
-        return None
+        return False
+    return found.events == events and found.day == today()
 
 
 def today() -> str:
     return time.strftime("%Y-%m-%d", time.gmtime())
 
 
-def copy_of(folder: Path, name: str) -> Path:
-    """A copy that may be changed, in place of one that is kept for the next run."""
-    target = folder.parent / name
+def copy_of(folder: Path, target: Path) -> Path:
+    """A copy that may be changed, in place of one that others still need."""
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(folder, target)
     return target

@@ -5,24 +5,25 @@ from pathlib import Path
 
 from bench.client import Client
 from bench.ingest import BATCH, BATCH_CONNECTIONS
-from bench.instance import Server, make_key, running, server_command
+from bench.instance import Server, running, server_command
 from bench.load import Load, RunningLoad
 from bench.row import Row
 from bench.scale import Bench
+from bench.stores import filled
 
 PAUSE_SECONDS = 0.1
 
 
 def measure(bench: Bench, folder: Path) -> list[Row]:
-    key, read_key = make_key(folder), make_key(folder, "read")
+    keys = filled(folder)
     with running(folder, server_command(bench)) as server:
-        probe = _Probe(server, key, read_key)
+        probe = _Probe(server, keys.key, keys.read_key)
         probe.milliseconds()  # the first one opens what later ones find open
         idle = [probe.milliseconds() for _ in range(bench.scale.repeats)]
         load = RunningLoad(
             Load(
                 port=server.port,
-                key=key,
+                key=keys.key,
                 connections=BATCH_CONNECTIONS,
                 batch=BATCH,
                 events=10**9,
