@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tokenwatcher_server.events.query import Dimension, Filter
 from tokenwatcher_server.kernel.clock import DAY_US, to_us
 from tokenwatcher_server.kernel.errors import AppError

@@ -38,8 +38,6 @@ class Column(msgspec.Struct, frozen=True):
     """One bucket: its totals and what each series has in it, in the order of the series."""
 
     start_us: int
-    x: str
-    width: str
     totals: Totals
     parts: tuple[int | None, ...]
 
@@ -52,28 +50,24 @@ class Chart(msgspec.Struct, frozen=True):
 
 
 def stacked(starts: Sequence[int], lines: Sequence[Line], colours: Mapping[ModelKey, int]) -> Chart:
-    """Stack cost by model; `lines` are grouped by provider and model in buckets of `starts`."""
-    by_model = _by_model(lines)
-    ranked = sorted(by_model, key=lambda model: (-_cost(by_model[model]), model))
-    shown, rest = _split(ranked)
-    groups: list[tuple[ModelKey | None, list[Line]]] = [(key, by_model[key]) for key in shown]
-    if rest:
-        groups.append((None, [line for model in rest for line in by_model[model]]))
-    cells = [_cells(group, starts) for _, group in groups]
-    totals = [add(column) for column in zip(*cells, strict=True)] or [Totals(cost=0)] * len(starts)
+    """Stack cost by model; `lines` are grouped by provider and model in buckets of `starts`.
+
+    A model that costs nothing has no series, but its calls count in the columns.
+    """
+    groups = _groups(_by_model(lines))
+    cells = [_cells(members, starts) for _, members in groups]
+    totals = _cells(lines, starts)
     ticks = nice_ticks(max((total.cost or 0 for total in totals), default=0))
     spans = _spans(len(starts))
     paths = _paths([[cell.cost or 0 for cell in row] for row in cells], spans, ticks[-1])
     return Chart(
         columns=tuple(
-            Column(start, _text(x), _text(width), total, tuple(row[place].cost for row in cells))
-            for place, (start, (x, width), total) in enumerate(
-                zip(starts, spans, totals, strict=True)
-            )
+            Column(start, total, tuple(row[place].cost for row in cells))
+            for place, (start, total) in enumerate(zip(starts, totals, strict=True))
         ),
         series=tuple(
-            Series(key, colours.get(key, 0) if key else 0, add(row), len(rest) or 1, path)
-            for (key, _), row, path in zip(groups, cells, paths, strict=True)
+            Series(key, colours.get(key, 0) if key else 0, add(row), _models(members), path)
+            for (key, members), row, path in zip(groups, cells, paths, strict=True)
         ),
         ticks=tuple(Tick(_text(HEIGHT - HEIGHT * tick / ticks[-1]), tick) for tick in ticks),
     )
@@ -113,15 +107,29 @@ def _by_model(lines: Sequence[Line]) -> dict[ModelKey, list[Line]]:
     return found
 
 
+def _groups(
+    by_model: Mapping[ModelKey, list[Line]],
+) -> list[tuple[ModelKey | None, list[Line]]]:
+    """The costliest models, each with its lines, and the tail together; a tail of one is none."""
+    costs = {model: _cost(lines) for model, lines in by_model.items()}
+    ranked = sorted(
+        (model for model, cost in costs.items() if cost), key=lambda model: (-costs[model], model)
+    )
+    own = MOST_SERIES if len(ranked) <= MOST_SERIES else MOST_SERIES - 1
+    groups: list[tuple[ModelKey | None, list[Line]]] = [
+        (key, by_model[key]) for key in ranked[:own]
+    ]
+    if tail := ranked[own:]:
+        groups.append((None, [line for model in tail for line in by_model[model]]))
+    return groups
+
+
 def _cost(lines: Sequence[Line]) -> int:
     return sum(line.totals.cost or 0 for line in lines)
 
 
-def _split(ranked: list[ModelKey]) -> tuple[list[ModelKey], list[ModelKey]]:
-    """Those with a series of their own, and the tail; a tail of one has its own too."""
-    if len(ranked) <= MOST_SERIES:
-        return ranked, []
-    return ranked[: MOST_SERIES - 1], ranked[MOST_SERIES - 1 :]
+def _models(lines: Sequence[Line]) -> int:
+    return len({line.group for line in lines})
 
 
 def _cells(lines: Sequence[Line], starts: Sequence[int]) -> list[Totals]:

@@ -41,7 +41,7 @@ def money_short(amount: int) -> str:
         if amount >= size * PICODOLLARS_PER_USD:
             return f"${_trimmed(amount, size * PICODOLLARS_PER_USD)}{suffix}"
     if 0 < amount < PICODOLLARS_PER_USD:
-        return money(amount).rstrip("0")
+        return rate(amount)
     return money(amount).removesuffix(".00")
 
 

@@ -75,7 +75,10 @@
   }
 
   const actions = {
-    "/": () => document.querySelector("[data-search], .controls select, .controls a")?.focus(),
+    "/": () => {
+      const search = document.querySelector("[data-search]");
+      (search || document.querySelector(".controls select, .controls a"))?.focus();
+    },
     j: () => walk(1),
     k: () => walk(-1),
     Escape: () => {

@@ -3,9 +3,9 @@
 "use strict";
 
 (() => {
-  const SHORTEST_MS = 1500;
-  const LONGEST_MS = 30000;
-  const PATIENCE = 8; /* of the time between two answers, the server works one eighth at most */
+  const SHORTEST_MS = 1200;
+  const LONGEST_MS = 15000;
+  const PATIENCE = 4; /* one page keeps the server busy for a fifth of the time at most */
 
   let paused = false;
   let known = "";
