@@ -40,7 +40,7 @@ COUNT_OPTIONS = {
 }
 
 
-class Moment(click.ParamType):
+class Moment(click.ParamType[int]):
     """A UTC day (`2026-05-01`) or instant (`2026-05-01T12:30:00Z`), as microseconds."""
 
     name = "date"
@@ -63,7 +63,7 @@ class Moment(click.ParamType):
         return to_us(instant if instant.tzinfo else instant.replace(tzinfo=UTC))
 
 
-class Assignment(click.ParamType):
+class Assignment(click.ParamType[tuple[str, str]]):
     """`NAME=VALUE`, such as `web_search=0.01`."""
 
     name = "name=value"
