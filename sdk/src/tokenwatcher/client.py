@@ -13,7 +13,7 @@ from tokenwatcher.failure import describe
 from tokenwatcher.ids import new_id
 from tokenwatcher.masking import mask
 from tokenwatcher.recorder import Recorder
-from tokenwatcher.settings import Settings, load
+from tokenwatcher.settings import DEFAULT_ENDPOINT, Settings, load
 from tokenwatcher.stream import watched
 from tokenwatcher.tally import Stats, log
 from tokenwatcher.transport import HttpTransport, Transport
@@ -285,5 +285,5 @@ class TokenWatcher:
 
 
 def _http(settings: Settings) -> Transport:
-    endpoint = Settings.endpoint if settings.disabled else settings.endpoint
+    endpoint = DEFAULT_ENDPOINT if settings.disabled else settings.endpoint
     return HttpTransport(endpoint, settings.api_key or "", settings.timeout)

@@ -16,7 +16,7 @@ _CREDENTIALS = re.compile(
     | (?P<label>
         (?:api[-_\ ]?key(?:\ provided)?|[?&]key|password|passwd|secret|token|authorization|signature)
         ["']?\s*[:=]\s*["']?
-      )[^\s"',;&]{6,}
+      )(?:(?:Bearer|Basic)\s+)?[^\s"',;&]{6,}
     | (?P<url>://[^\s:/@]*:)[^\s/@]+(?=@)
     """,
     re.VERBOSE | re.IGNORECASE,

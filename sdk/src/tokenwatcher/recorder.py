@@ -27,8 +27,7 @@ class Recorder:
         self._start_afresh()
         mine = weakref.ref(self)
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=lambda: _do(mine, "_start_afresh"))
-        atexit.register(lambda: _do(mine, "_at_exit"))
+            os.register_at_fork(after_in_child=lambda: _renew(mine))
 
     def record(self, event: Event) -> bool:
         """Queue an event; a few microseconds, and never an exception. False if it is lost."""
@@ -47,7 +46,8 @@ class Recorder:
         return self._outbox.flush(timeout)
 
     def shutdown(self, timeout: float) -> bool:
-        """Send what is queued within `timeout` seconds and take no more; True if all is settled."""
+        """Send what is queued within `timeout` seconds and take no more; True if none was lost."""
+        failed_before = self.tally.stats(0).failed
         self._outbox.close(timeout)
         thread = self._thread
         if thread is None:
@@ -55,10 +55,11 @@ class Recorder:
             self._sender.run()
         elif thread is not threading.current_thread():
             thread.join(timeout)
+        atexit.unregister(self._at_exit)
         left = self._outbox.unsettled
         if left:
             self.tally.lost("failed", left, "there was no time left to send them")
-        return not left
+        return self.tally.stats(0).failed == failed_before
 
     def stats(self) -> Stats:
         return self.tally.stats(self._outbox.unsettled)
@@ -84,6 +85,7 @@ class Recorder:
             thread = threading.Thread(target=self._sender.run, name="tokenwatcher", daemon=True)
             thread.start()
             self._thread = thread
+        atexit.register(self._at_exit)
         self._end_with_worker()
 
     def _end_with_worker(self) -> None:
@@ -92,18 +94,17 @@ class Recorder:
         util = sys.modules.get("multiprocessing.util")
         if package is None or util is None or package.parent_process() is None:
             return
-        util.Finalize(self, _do, args=(weakref.ref(self), "_at_exit"), exitpriority=100)
+        util.Finalize(None, self._at_exit, exitpriority=100)
 
     def _at_exit(self) -> None:
-        self.shutdown(_SECONDS_AT_EXIT)
+        try:
+            self.shutdown(_SECONDS_AT_EXIT)
+        except Exception as error:  # noqa: BLE001  # the process is ending, and must end
+            self.tally.internal(error)
 
 
-def _do(recorder: weakref.ref[Recorder], what: str) -> None:
-    """Call a method of a recorder that is still there; nothing may come of it in the app."""
+def _renew(recorder: weakref.ref[Recorder]) -> None:
+    """Begin afresh in a forked child, if the client is still there."""
     alive = recorder()
-    if alive is None:
-        return
-    try:
-        getattr(alive, what)()
-    except Exception as error:  # noqa: BLE001  # the process is forking or ending
-        alive.tally.internal(error)
+    if alive is not None:
+        alive._start_afresh()  # noqa: SLF001  # the hook of the same module

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import random
 import re
@@ -139,8 +138,8 @@ class Sender:
         body = part[0] if single else b'{"events":[' + b",".join(part) + b"]}"
         try:
             answer = self._transport.post(path, body)
-        except (OSError, http.client.HTTPException) as error:
-            return Verdict("again", f"no answer from the server: {type(error).__name__}")
+        except OSError as error:
+            return Verdict("again", f"no answer from the server: {error}")
         return judge(answer, len(part))
 
 

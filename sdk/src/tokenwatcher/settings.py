@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from tokenwatcher.event import Tags
 from tokenwatcher.masking import shown_key
 
+DEFAULT_ENDPOINT = "http://127.0.0.1:3000"
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """How a `TokenWatcher` behaves. Times are in seconds."""
 
-    api_key: str | None = field(default=None, repr=False)
-    endpoint: str = "http://127.0.0.1:3000"
+    api_key: str | None = None
+    endpoint: str = DEFAULT_ENDPOINT
     project_slug: str | None = None
     environment: str | None = None
-    default_tags: Tags = field(default_factory=lambda: MappingProxyType({}))
+    default_tags: Tags = MappingProxyType({})
     batch: bool = True
     flush_interval: float = 1.0
     max_batch_size: int = 100
@@ -35,6 +34,9 @@ class Settings:
     disabled: bool = False
     problems: tuple[str, ...] = ()
     """What is wrong with the settings: one sentence each."""
+
+    def __repr__(self) -> str:
+        return f"Settings({self.endpoint!r}, key {self.shown_key})"
 
     @property
     def tags(self) -> dict[str, Any]:
@@ -77,7 +79,7 @@ def _check(values: dict[str, Any], problems: list[str]) -> None:
         ):
             problems.append(f"{name} must be from {least} to {most}; the default holds.")
             del values[name]
-    values["endpoint"] = str(values.get("endpoint") or Settings.endpoint).rstrip("/")
+    values["endpoint"] = str(values.get("endpoint") or DEFAULT_ENDPOINT).rstrip("/")
     if values.get("disabled"):
         return
     if not _is_http_address(values["endpoint"]):

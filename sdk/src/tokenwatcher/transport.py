@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import http.client
 import os
-from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    import http.client
+    import ssl
 
 _LARGEST_ANSWER = 4 * 1024 * 1024
 
@@ -19,12 +23,20 @@ class Answer(NamedTuple):
     retry_after: str | None = None
 
 
+class NoAnswer(OSError):
+    """No answer came back; whether the request arrived is not known."""
+
+
 class Transport(Protocol):
-    """Carries requests. `post` raises OSError or HTTPException where no answer came back."""
+    """Carries requests to a server. Used by one thread at a time."""
 
-    def post(self, path: str, body: bytes) -> Answer: ...
+    def post(self, path: str, body: bytes) -> Answer:
+        """Carry one request; raises OSError where no answer came back."""
+        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go of connections; `post` may be called again all the same."""
+        ...
 
 
 class HttpTransport:
@@ -35,8 +47,12 @@ class HttpTransport:
     """
 
     def __init__(self, endpoint: str, api_key: str, timeout: float) -> None:
+        # imported here and not where they are used: a fork while another thread is importing
+        # leaves the child with a lock that nobody opens; and apps that send nothing do without
+        import encodings.idna  # noqa: F401
+        import http.client
+
         parts = urlsplit(endpoint)
-        self._secure = parts.scheme == "https"
         self._host = parts.hostname or ""
         self._port = parts.port
         self._prefix = parts.path.rstrip("/")
@@ -46,51 +62,44 @@ class HttpTransport:
             "Content-Type": "application/json",
             "User-Agent": "tokenwatcher-sdk-python",
         }
+        self._http = http.client
+        self._verifying = _verifying() if parts.scheme == "https" else None
         self._connection: http.client.HTTPConnection | None = None
         self._process = 0
 
     def post(self, path: str, body: bytes) -> Answer:
-        kept = self._connection is not None and self._process == os.getpid()
-        if not kept:
-            self._connect()
-        try:
-            return self._exchange(path, body)
-        except (OSError, http.client.HTTPException):
-            self.close()
-            if not kept:
-                raise
-        # a server may close an idle connection at any time; ids make sending again harmless
-        self._connect()
-        try:
-            return self._exchange(path, body)
-        except (OSError, http.client.HTTPException):
-            self.close()
-            raise
+        """Send a request, on the kept connection if the server still has it."""
+        kept = self._connection
+        if kept is not None and self._process == os.getpid():
+            # a server may close an idle connection at any time; ids make sending again harmless
+            with suppress(NoAnswer):
+                return self._exchange(kept, path, body)
+        return self._exchange(self._connect(), path, body)
 
-    def _exchange(self, path: str, body: bytes) -> Answer:
-        connection = self._connection
-        if connection is None:
-            raise http.client.NotConnected
-        connection.request("POST", f"{self._prefix}{path}", body, self._headers)
-        response = connection.getresponse()
-        content = response.read(_LARGEST_ANSWER)
+    def _exchange(self, connection: http.client.HTTPConnection, path: str, body: bytes) -> Answer:
+        try:
+            connection.request("POST", f"{self._prefix}{path}", body, self._headers)
+            response = connection.getresponse()
+            content = response.read(_LARGEST_ANSWER)
+        except (OSError, self._http.HTTPException) as error:
+            self.close()
+            raise NoAnswer(type(error).__name__) from error
         if not response.isclosed():
             self.close()
         return Answer(response.status, content, response.getheader("Retry-After"))
 
-    def _connect(self) -> None:
+    def _connect(self) -> http.client.HTTPConnection:
         """Open a new connection; one inherited by a fork belongs to the parent."""
-        if self._secure:
-            import ssl  # slow to import, and of no use to a plain http endpoint
-
-            self._connection = http.client.HTTPSConnection(
-                self._host, self._port, timeout=self._timeout, context=ssl.create_default_context()
-            )
+        connection: http.client.HTTPConnection
+        if self._verifying is None:
+            connection = self._http.HTTPConnection(self._host, self._port, timeout=self._timeout)
         else:
-            self._connection = http.client.HTTPConnection(
-                self._host, self._port, timeout=self._timeout
+            connection = self._http.HTTPSConnection(
+                self._host, self._port, timeout=self._timeout, context=self._verifying
             )
+        self._connection = connection
         self._process = os.getpid()
+        return connection
 
     def close(self) -> None:
         """Close the connection; `post` opens another."""
@@ -99,14 +108,22 @@ class HttpTransport:
             self._connection = None
 
 
-@dataclass
+def _verifying() -> ssl.SSLContext:
+    import ssl
+
+    return ssl.create_default_context()
+
+
 class MemoryTransport:
     """Keeps what would have been sent; for tests. Answers as told, and 200 from then on."""
 
-    answers: list[Answer] = field(default_factory=list)
-    posts: list[tuple[str, bytes]] = field(default_factory=list)
+    def __init__(self, answers: Iterable[Answer] = ()) -> None:
+        self.answers = list(answers)
+        self.posts: list[tuple[str, bytes]] = []
+        """The path and the body of each request, oldest first."""
 
     def post(self, path: str, body: bytes) -> Answer:
+        """Keep the request."""
         self.posts.append((path, body))
         return self.answers.pop(0) if self.answers else Answer(200, b"{}")
 

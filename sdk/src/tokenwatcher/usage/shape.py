@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tokenwatcher.usage.peek import peek
 from tokenwatcher.usage.reading import Reading
 
 
-@dataclass
 class Stream:
     """What the chunks of a stream have said so far; nothing of what was generated."""
 
-    answer: dict[str, Any] = field(default_factory=dict)
-    """The fields of the answer that the shape's `read` will look at."""
-    generating: bool = False
-    """Some output has come."""
-    final: bool = False
-    """The counts that have come are the last ones."""
+    __slots__ = ("answer", "final", "generating")
+
+    def __init__(self, answer: dict[str, Any] | None = None) -> None:
+        self.answer: dict[str, Any] = {} if answer is None else answer
+        """The fields of the answer that the shape's `read` will look at."""
+        self.generating = False
+        """Some output has come."""
+        self.final = False
+        """The counts that have come are the last ones."""
 
 
 class Shape(NamedTuple):
