@@ -23,7 +23,7 @@ WIDTHS = {"wide": (1440, 1000), "phone": (390, 844)}
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_quiet_accessible_and_fits(
+def test_a_page_is_quiet_accessible_and_no_wider_than_its_window(
     browse: Opener, accessible: Callable[[Page], None], name: str, width: str, theme: str
 ) -> None:
     wide, high = WIDTHS[width]
@@ -33,7 +33,8 @@ def test_a_page_is_quiet_accessible_and_fits(
         assert page.evaluate("document.documentElement.scrollWidth") <= wide
         SCREENSHOTS.mkdir(exist_ok=True)
         page.screenshot(path=SCREENSHOTS / f"{name}-{width}-{theme}.png", full_page=True)
-        accessible(page)
+        if width == "wide" or name == "overview":  # axe takes seconds; widths differ in little
+            accessible(page)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -121,7 +121,7 @@ def test_the_overview_compares_with_as_much_of_the_time_before(
     shown = with_store(
         events, lambda store: overview(store, UsageRequest(window=LastDays(1)), scope, now_us)
     )
-    assert shown.stats.today.cost == 6
+    assert shown.today.cost == 6
     assert (shown.yesterday_so_far.cost, shown.before.cost) == (4, 4)
     assert shown.month.cost == 160
     assert shown.interval == "hour"

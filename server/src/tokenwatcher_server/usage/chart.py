@@ -54,7 +54,7 @@ def stacked(starts: Sequence[int], lines: Sequence[Line], colours: Mapping[Model
 
     A model that costs nothing has no series, but its calls count in the columns.
     """
-    groups = _groups(_by_model(lines))
+    groups = _groups(by_model(lines))
     cells = [_cells(members, starts) for _, members in groups]
     totals = _cells(lines, starts)
     ticks = nice_ticks(max((total.cost or 0 for total in totals), default=0))
@@ -92,6 +92,8 @@ def add(parts: Sequence[Totals]) -> Totals:
     calls, unpriced = sum(part.calls for part in parts), sum(part.unpriced for part in parts)
     return Totals(
         cost=sum(costs) if costs else None,
+        input_tokens=sum(part.input_tokens for part in parts),
+        cache_read_tokens=sum(part.cache_read_tokens for part in parts),
         total_tokens=sum(part.total_tokens for part in parts),
         calls=calls,
         errors=sum(part.errors for part in parts),
@@ -99,7 +101,8 @@ def add(parts: Sequence[Totals]) -> Totals:
     )
 
 
-def _by_model(lines: Sequence[Line]) -> dict[ModelKey, list[Line]]:
+def by_model(lines: Sequence[Line]) -> dict[ModelKey, list[Line]]:
+    """Lines that are grouped by provider and model, by their model."""
     found: dict[ModelKey, list[Line]] = {}
     for line in lines:
         provider, model = line.group
@@ -108,19 +111,17 @@ def _by_model(lines: Sequence[Line]) -> dict[ModelKey, list[Line]]:
 
 
 def _groups(
-    by_model: Mapping[ModelKey, list[Line]],
+    models: Mapping[ModelKey, list[Line]],
 ) -> list[tuple[ModelKey | None, list[Line]]]:
     """The costliest models, each with its lines, and the tail together; a tail of one is none."""
-    costs = {model: _cost(lines) for model, lines in by_model.items()}
+    costs = {model: _cost(lines) for model, lines in models.items()}
     ranked = sorted(
         (model for model, cost in costs.items() if cost), key=lambda model: (-costs[model], model)
     )
     own = MOST_SERIES if len(ranked) <= MOST_SERIES else MOST_SERIES - 1
-    groups: list[tuple[ModelKey | None, list[Line]]] = [
-        (key, by_model[key]) for key in ranked[:own]
-    ]
+    groups: list[tuple[ModelKey | None, list[Line]]] = [(key, models[key]) for key in ranked[:own]]
     if tail := ranked[own:]:
-        groups.append((None, [line for model in tail for line in by_model[model]]))
+        groups.append((None, [line for model in tail for line in models[model]]))
     return groups
 
 

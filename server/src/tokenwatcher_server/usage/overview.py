@@ -1,4 +1,4 @@
-"""What the overview shows beside the stats: its chart, comparisons, and how the month goes."""
+"""What the overview page shows: totals, a chart, breakdowns, comparisons, how the month goes."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec.structs import replace
 
-from tokenwatcher_server.events.query import Dimension, Scope, UsageQuery
+from tokenwatcher_server.events.query import Dimension, Measure, Scope, UsageQuery
 from tokenwatcher_server.events.store import EventStore
 from tokenwatcher_server.kernel.clock import DAY_US
 from tokenwatcher_server.kernel.period import (
@@ -19,42 +19,74 @@ from tokenwatcher_server.kernel.period import (
     last_days,
     month_of,
 )
-from tokenwatcher_server.usage.chart import Chart, stacked
+from tokenwatcher_server.usage.chart import Chart, add, by_model, stacked
 from tokenwatcher_server.usage.forecast import month_end
 from tokenwatcher_server.usage.palette import ModelKey, colours
-from tokenwatcher_server.usage.report import Report, only, report
+from tokenwatcher_server.usage.report import Report, filled, only, report
 from tokenwatcher_server.usage.request import MAX_DAYS, UsageRequest
-from tokenwatcher_server.usage.result import Line, Stats, Totals
+from tokenwatcher_server.usage.result import Line, ModelUsage, TagUsage, Totals
 from tokenwatcher_server.usage.stats import (
+    MOST_GROUPS,
+    OVERVIEW,
     PROVIDER_AND_MODEL,
+    SPEND,
     question,
-    stats_of,
-    stats_questions,
 )
 
 HOURLY_UP_TO = 2 * DAY_US
 DAILY_UP_TO = 190 * DAY_US
+BY_BUCKET: tuple[Measure, ...] = (*SPEND, "input_tokens", "cache_read_tokens")
 
 
 class Overview(msgspec.Struct, frozen=True, kw_only=True):
-    stats: Stats
+    period: Period
     interval: Interval
-    chart: Chart
-    colours: dict[ModelKey, int]
+    totals: Totals
     before: Totals
     """The period of the same length before this one, as far as this one has gone."""
-    before_tags: dict[str | None, Totals]
+    today: Totals
+    yesterday: Totals
     yesterday_so_far: Totals
     """Yesterday up to this time of day."""
     month: Totals
     month_forecast: int | None
+    chart: Chart
+    models: tuple[ModelUsage, ...]
+    """The costliest first."""
+    colours: dict[ModelKey, int]
+    tags: tuple[TagUsage, ...]
+    before_tags: dict[str | None, Totals]
 
 
 async def overview(store: EventStore, request: UsageRequest, scope: Scope, now_us: int) -> Overview:
     """Everything the page shows but the newest events, from one round trip."""
-    stats_asked = stats_questions(request, scope, now_us, day_zone=request.zone)
-    questions = stats_asked | _page_questions(request, scope, now_us)
+    questions = overview_questions(request, scope, now_us)
     return _overview_of(request, now_us, await report(store, questions))
+
+
+def overview_questions(request: UsageRequest, scope: Scope, now_us: int) -> dict[str, UsageQuery]:
+    base = question(request, scope, now_us)
+    before = replace(base, period=_before(base.period, now_us))
+    zone = request.zone
+    questions = {
+        "totals": replace(base, measures=OVERVIEW),
+        "before": before,
+        "two_days": replace(base, period=last_days(2, now_us, zone), interval="day"),
+        "yesterday_so_far": replace(base, period=_yesterday_so_far(now_us, zone)),
+        "month": replace(base, period=month_of(now_us, zone)),
+        "buckets": replace(
+            base,
+            measures=BY_BUCKET,
+            interval=interval_for(base.period),
+            group_by=PROVIDER_AND_MODEL,
+        ),
+        "known_models": known_models_question(scope, now_us),
+    }
+    if request.tag_key is not None:
+        tag = (Dimension("tag", request.tag_key),)
+        questions["tags"] = replace(base, group_by=tag, limit=MOST_GROUPS)
+        questions["before_tags"] = replace(before, group_by=tag, limit=MOST_GROUPS)
+    return questions
 
 
 def known_models_question(scope: Scope, now_us: int) -> UsageQuery:
@@ -82,21 +114,6 @@ def interval_for(period: Period) -> Interval:
     return "day" if period.length_us <= DAILY_UP_TO else "month"
 
 
-def _page_questions(request: UsageRequest, scope: Scope, now_us: int) -> dict[str, UsageQuery]:
-    base = question(request, scope, now_us)
-    before = replace(base, period=_before(base.period, now_us))
-    questions = {
-        "chart": replace(base, interval=interval_for(base.period), group_by=PROVIDER_AND_MODEL),
-        "before": before,
-        "yesterday_so_far": replace(base, period=_yesterday_so_far(now_us, request.zone)),
-        "month": replace(base, period=month_of(now_us, request.zone)),
-        "known_models": known_models_question(scope, now_us),
-    }
-    if request.tag_key is not None:
-        questions["before_tags"] = replace(before, group_by=(Dimension("tag", request.tag_key),))
-    return questions
-
-
 def _before(period: Period, now_us: int) -> Period:
     """What came before, cut as the present period is cut by now, so that like meets like."""
     earlier = period.before()
@@ -111,20 +128,37 @@ def _yesterday_so_far(now_us: int, zone: ZoneInfo) -> Period:
 
 
 def _overview_of(request: UsageRequest, now_us: int, answers: Report) -> Overview:
-    stats = stats_of(request, now_us, answers, day_zone=request.zone)
-    interval = interval_for(stats.period)
+    period, zone = request.period(now_us), request.zone
+    interval = interval_for(period)
     palette = palette_of(answers["known_models"])
+    two_days = filled(answers["two_days"], last_days(2, now_us, zone), "day", zone)
+    (_, yesterday), (_, today) = two_days
     month = only(answers["month"])
+    starts = list(bucket_starts(period, interval, zone))
     return Overview(
-        stats=stats,
+        period=period,
         interval=interval,
-        chart=stacked(
-            list(bucket_starts(stats.period, interval, request.zone)), answers["chart"], palette
-        ),
-        colours=palette,
+        totals=only(answers["totals"]),
         before=only(answers["before"]),
-        before_tags={line.group[0]: line.totals for line in answers.get("before_tags", [])},
+        today=today,
+        yesterday=yesterday,
         yesterday_so_far=only(answers["yesterday_so_far"]),
         month=month,
-        month_forecast=month_end(month.cost, month_of(now_us, request.zone), now_us),
+        month_forecast=month_end(month.cost, month_of(now_us, zone), now_us),
+        chart=stacked(starts, answers["buckets"], palette),
+        models=_models(answers["buckets"]),
+        colours=palette,
+        tags=tuple(TagUsage(line.group[0], line.totals) for line in answers.get("tags", [])),
+        before_tags={line.group[0]: line.totals for line in answers.get("before_tags", [])},
+    )
+
+
+def _models(buckets: Sequence[Line]) -> tuple[ModelUsage, ...]:
+    """The buckets of each model together; all that is shown of a model can be summed."""
+    found = [
+        ModelUsage(provider, model, add([line.totals for line in lines]))
+        for (provider, model), lines in by_model(buckets).items()
+    ]
+    return tuple(
+        sorted(found, key=lambda one: (-(one.totals.cost or 0), -one.totals.calls, one.model))
     )

@@ -1,6 +1,4 @@
-"""The numbers of `GET /api/stats`, which the overview shows too."""
-
-from zoneinfo import ZoneInfo
+"""The numbers of `GET /api/stats`."""
 
 from msgspec.structs import replace
 
@@ -37,18 +35,13 @@ async def stats(store: EventStore, request: UsageRequest, scope: Scope, now_us: 
     return stats_of(request, now_us, await report(store, questions))
 
 
-def stats_questions(
-    request: UsageRequest, scope: Scope, now_us: int, day_zone: ZoneInfo = UTC_ZONE
-) -> dict[str, UsageQuery]:
-    """What to ask; `day_zone` says where today and yesterday begin."""
+def stats_questions(request: UsageRequest, scope: Scope, now_us: int) -> dict[str, UsageQuery]:
     base = question(request, scope, now_us)
     questions = {
         "overview": replace(base, measures=OVERVIEW),
         "models": replace(base, measures=BY_MODEL, group_by=PROVIDER_AND_MODEL, limit=MOST_GROUPS),
         "days": replace(base, interval="day"),
-        "two_days": replace(
-            base, period=last_days(2, now_us, day_zone), interval="day", zone=day_zone
-        ),
+        "two_days": replace(base, period=last_days(2, now_us), interval="day", zone=UTC_ZONE),
     }
     if request.tag_key is not None:
         tag = Dimension("tag", request.tag_key)
@@ -67,11 +60,9 @@ def question(request: UsageRequest, scope: Scope, now_us: int) -> UsageQuery:
     )
 
 
-def stats_of(
-    request: UsageRequest, now_us: int, answers: Report, day_zone: ZoneInfo = UTC_ZONE
-) -> Stats:
+def stats_of(request: UsageRequest, now_us: int, answers: Report) -> Stats:
     period = request.period(now_us)
-    two_days = filled(answers["two_days"], last_days(2, now_us, day_zone), "day", day_zone)
+    two_days = filled(answers["two_days"], last_days(2, now_us), "day", UTC_ZONE)
     (_, yesterday), (_, today) = two_days
     return Stats(
         period=period,

@@ -42,8 +42,8 @@ class TagRow(msgspec.Struct, frozen=True):
 
 
 def model_rows(request: UsageRequest, shown: Overview, *, every: bool) -> tuple[ModelRow, ...]:
-    models = list(shown.stats.models)
-    whole = shown.stats.overview.cost
+    models = list(shown.models)
+    whole = shown.totals.cost
     most = max((usage.totals.cost or 0 for usage in models), default=0)
     head, tail = _split(models, every=every)
     rows = [_model_row(request, shown, usage, whole, most) for usage in head]
@@ -53,7 +53,7 @@ def model_rows(request: UsageRequest, shown: Overview, *, every: bool) -> tuple[
 
 
 def tag_rows(request: UsageRequest, shown: Overview, *, every: bool) -> tuple[TagRow, ...]:
-    tags = list(shown.stats.tags)
+    tags = list(shown.tags)
     most = max((usage.totals.cost or 0 for usage in tags), default=0)
     head, tail = _split(tags, every=every)
     rows = [_tag_row(request, shown, usage, most) for usage in head]

@@ -14,12 +14,12 @@ from tokenwatcher_server.pricing.operations import Explanation, explanation
 from tokenwatcher_server.pricing.price import CostLine
 from tokenwatcher_server.usage.request import UsageRequest
 from tokenwatcher_server.usage.text import count, duration, rate
+from tokenwatcher_server.web.pages.answer import answer_page, moment_of
 from tokenwatcher_server.web.pages.event_rows import total
 from tokenwatcher_server.web.pages.links import EVENTS, Link, where
 from tokenwatcher_server.web.pages.viewer import (
     AnyRequest,
     SignInNeeded,
-    answer_page,
     to_sign_in,
     viewer_of,
 )
@@ -80,7 +80,7 @@ async def event_page(request: AnyRequest, event_id: str) -> Response[str]:
         raise not_found("There is no such event in what you may see.")
     explained = await explanation(stored.priced.event, stored.priced.cost, services.prices)
     page = event_of(stored, explained, dict(viewer.projects))
-    return answer_page(request, "event.html", viewer.frame, page)
+    return answer_page(request, await moment_of(request, viewer), "event.html", viewer, page)
 
 
 def event_of(stored: StoredEvent, explained: Explanation, projects: dict[str, str]) -> EventPage:

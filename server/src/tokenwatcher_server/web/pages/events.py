@@ -1,9 +1,12 @@
 """`/events`: every stored event, newest first, under the filters of the address."""
 
+import asyncio
+
 import msgspec
 from litestar import Response, get
 
 from tokenwatcher_server.events.query import EventFilter
+from tokenwatcher_server.events.store import EventStore
 from tokenwatcher_server.kernel.period import Period
 from tokenwatcher_server.usage.overview import known_models_question, palette_of
 from tokenwatcher_server.usage.palette import ModelKey
@@ -12,6 +15,7 @@ from tokenwatcher_server.usage.request import UsageRequest
 from tokenwatcher_server.usage.sentence import lede
 from tokenwatcher_server.usage.stats import question
 from tokenwatcher_server.web.api.events import EventsRequest, encode_cursor, parse_events_request
+from tokenwatcher_server.web.pages.answer import answer_page, moment_of, unchanged
 from tokenwatcher_server.web.pages.controls import Controls, Pairs, controls, scope_pickers
 from tokenwatcher_server.web.pages.event_rows import EventRow, event_row
 from tokenwatcher_server.web.pages.links import EVENTS, address, kept
@@ -19,12 +23,11 @@ from tokenwatcher_server.web.pages.viewer import (
     AnyRequest,
     SignInNeeded,
     Viewer,
-    answer_page,
     parameters_of,
     to_sign_in,
     viewer_of,
 )
-from tokenwatcher_server.web.services import Services, services_of
+from tokenwatcher_server.web.services import services_of
 
 SEARCHED = ("model", "provider", "userId", "sessionId", "status")
 """What the form of the page filters by; chips and links filter by anything."""
@@ -46,25 +49,29 @@ async def events_page(request: AnyRequest) -> Response[str]:
     services = services_of(request)
     viewer = await viewer_of(request)
     asked = parse_events_request(parameters_of(request))
-    page = await events_of(services, viewer, asked)
-    return answer_page(request, "events.html", viewer.frame, page)
+    moment = await moment_of(request, viewer)
+    if (same := unchanged(request, moment)) is not None:
+        return same
+    page = await events_of(services.store, viewer, asked, moment.now_us)
+    return answer_page(request, moment, "events.html", viewer, page)
 
 
-async def events_of(services: Services, viewer: Viewer, asked: EventsRequest) -> EventsPage:
-    usage, now_us = asked.usage, services.clock.now_us()
+async def events_of(
+    store: EventStore, viewer: Viewer, asked: EventsRequest, now_us: int
+) -> EventsPage:
+    usage = asked.usage
     scope = viewer.scope(usage)
     totals = question(usage, scope, now_us)
-    answers = await report(
-        services.store, {"totals": totals, "models": known_models_question(scope, now_us)}
+    wanted = EventFilter(
+        scope=scope,
+        period=totals.period,
+        filters=usage.filters,
+        before=asked.before,
+        limit=asked.limit,
     )
-    found = await services.store.events(
-        EventFilter(
-            scope=scope,
-            period=totals.period,
-            filters=usage.filters,
-            before=asked.before,
-            limit=asked.limit,
-        )
+    models = known_models_question(scope, now_us)
+    answers, found = await asyncio.gather(
+        report(store, {"totals": totals, "models": models}), store.events(wanted)
     )
     palette: dict[ModelKey, int] = palette_of(answers["models"])
     older = [("cursor", encode_cursor(found[-1]))] if len(found) == asked.limit else None

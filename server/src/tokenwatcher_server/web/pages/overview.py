@@ -1,18 +1,21 @@
 """`/`: what was spent, on what, and what is happening now."""
 
+import asyncio
+
 import msgspec
 from litestar import Response, get
 from msgspec.structs import replace
 
 from tokenwatcher_server.events.query import EventFilter
 from tokenwatcher_server.events.store import EventStore
-from tokenwatcher_server.kernel.clock import DAY_US, MICROSECONDS
-from tokenwatcher_server.kernel.period import Period, day_of, month_of
+from tokenwatcher_server.kernel.period import day_of, month_of
+from tokenwatcher_server.usage.holds import holds_events
 from tokenwatcher_server.usage.overview import Overview, overview
 from tokenwatcher_server.usage.parameters import Reader
-from tokenwatcher_server.usage.request import LONGEST_DAYS, LastDays, UsageRequest, parse_with
+from tokenwatcher_server.usage.request import LastDays, UsageRequest, parse_with
 from tokenwatcher_server.usage.sentence import lede, period_words
 from tokenwatcher_server.usage.text import change, day_text, money, share
+from tokenwatcher_server.web.pages.answer import answer_page, moment_of, unchanged
 from tokenwatcher_server.web.pages.breakdown import ModelRow, TagRow, model_rows, tag_rows
 from tokenwatcher_server.web.pages.controls import (
     Controls,
@@ -29,7 +32,6 @@ from tokenwatcher_server.web.pages.viewer import (
     AnyRequest,
     SignInNeeded,
     Viewer,
-    answer_page,
     parameters_of,
     to_sign_in,
     viewer_of,
@@ -37,7 +39,6 @@ from tokenwatcher_server.web.pages.viewer import (
 from tokenwatcher_server.web.services import services_of
 
 NEWEST = 10
-MINUTE_US = 60 * MICROSECONDS
 
 
 class Figures(msgspec.Struct, frozen=True):
@@ -95,39 +96,40 @@ async def overview_page(request: AnyRequest) -> Response[str]:
     asked = parse_with(reader)
     whole = reader.all("all")
     reader.finish()
-    now_us = services.clock.now_us()
+    moment = await moment_of(request, viewer)
+    if (same := unchanged(request, moment)) is not None:
+        return same
     table = Shown("models" in whole, "tags" in whole)
-    page = await overview_of(services.store, viewer, asked, now_us, table)
-    if not page.shown.colours and not await _has_events(services.store, viewer, now_us):
+    page = await overview_of(services.store, viewer, asked, moment.now_us, table)
+    if not page.shown.colours and not await holds_events(
+        services.store, viewer.principal.scope, moment.now_us
+    ):
         first_run = FirstRunPage(str(request.base_url).rstrip("/"))
-        return answer_page(request, "first_run.html", viewer.frame, first_run)
-    return answer_page(request, "overview.html", viewer.frame, page)
+        return answer_page(request, moment, "first_run.html", viewer, first_run)
+    return answer_page(request, moment, "overview.html", viewer, page)
 
 
 async def overview_of(
     store: EventStore, viewer: Viewer, asked: UsageRequest, now_us: int, table: Shown
 ) -> OverviewPage:
-    """Everything the page shows, asked for in three steps.
-
-    Comparisons are made up to the minute, so that a page on which nothing happens stays as it is.
-    """
-    now_us -= now_us % MINUTE_US
+    """Everything the page shows."""
     scope = viewer.scope(asked)
     tag_keys = tuple(await store.tag_keys(scope))
     if asked.tag_key is None and tag_keys:
         asked = replace(asked, tag_key=tag_keys[0])
-    shown = await overview(store, asked, scope, now_us)
-    newest = await store.events(
-        EventFilter(scope=scope, period=shown.stats.period, filters=asked.filters, limit=NEWEST)
+    period = asked.period(now_us)
+    newest_wanted = EventFilter(scope=scope, period=period, filters=asked.filters, limit=NEWEST)
+    shown, newest = await asyncio.gather(
+        overview(store, asked, scope, now_us), store.events(newest_wanted)
     )
     pickers = scope_pickers(OVERVIEW, asked, viewer.workspaces, viewer.projects)
     return OverviewPage(
-        controls=controls(OVERVIEW, asked, shown.stats.period, pickers),
-        lede=lede(asked, shown.stats.period, shown.stats.overview),
+        controls=controls(OVERVIEW, asked, shown.period, pickers),
+        lede=lede(asked, shown.period, shown.totals),
         pace=None if shown.month_forecast is None else money(shown.month_forecast),
         shown=shown,
         figures=_figures(asked, shown, now_us),
-        chart=spend_chart(asked, shown.chart, shown.interval, shown.stats.overview),
+        chart=spend_chart(asked, shown.chart, shown.interval, shown.totals),
         models=model_rows(asked, shown, every=table.models),
         tags=tag_rows(asked, shown, every=table.tags),
         tag_picker=tag_picker(OVERVIEW, asked, tag_keys) if asked.tag_key else None,
@@ -135,17 +137,17 @@ async def overview_of(
         every_tag=None if table.tags else address(OVERVIEW, asked, [("all", "tags")]),
         events=tuple(event_row(one, shown.colours, now_us, asked.zone) for one in newest),
         events_href=address(EVENTS, asked),
-        unpriced=unpriced_note(asked, shown.stats),
+        unpriced=unpriced_note(asked, shown),
     )
 
 
 def _figures(asked: UsageRequest, shown: Overview, now_us: int) -> Figures:
-    stats, totals = shown.stats, shown.stats.overview
-    words = period_words(asked, stats.period).removeprefix("in the ").removeprefix("on ")
+    totals = shown.totals
+    words = period_words(asked, shown.period).removeprefix("in the ").removeprefix("on ")
     month = month_of(now_us, asked.zone)
     return Figures(
         is_today=asked.window == LastDays(1),
-        today_change=change(stats.today.cost, shown.yesterday_so_far.cost),
+        today_change=change(shown.today.cost, shown.yesterday_so_far.cost),
         period_change=change(totals.cost, shown.before.cost),
         period_name=words[:1].upper() + words[1:],
         month_end=day_text(day_of(month.end_us - 1, asked.zone)),
@@ -157,12 +159,6 @@ def _figures(asked: UsageRequest, shown: Overview, now_us: int) -> Figures:
 
 def _part(spent: int | None, forecast: int | None) -> str | None:
     return None if spent is None or not forecast else f"{100 * spent / forecast:.1f}"
-
-
-async def _has_events(store: EventStore, viewer: Viewer, now_us: int) -> bool:
-    everything = Period(now_us - LONGEST_DAYS * DAY_US, now_us + 2 * DAY_US)
-    scope = viewer.scope(UsageRequest())
-    return bool(await store.events(EventFilter(scope=scope, period=everything, limit=1)))
 
 
 ROUTES = (overview_page,)

@@ -5,8 +5,9 @@ import shlex
 import msgspec
 
 from tokenwatcher_server.events.query import Dimension
+from tokenwatcher_server.usage.overview import Overview
 from tokenwatcher_server.usage.request import UsageRequest
-from tokenwatcher_server.usage.result import ModelUsage, Stats
+from tokenwatcher_server.usage.result import ModelUsage
 from tokenwatcher_server.web.pages.links import EVENTS, where
 
 NAMED = 3
@@ -29,16 +30,16 @@ class UnpricedNote(msgspec.Struct, frozen=True):
     """What gives the first of them a price."""
 
 
-def unpriced_note(request: UsageRequest, stats: Stats) -> UnpricedNote | None:
+def unpriced_note(request: UsageRequest, shown: Overview) -> UnpricedNote | None:
     """None where every call has a price."""
     found = sorted(
-        (usage for usage in stats.models if usage.totals.unpriced),
+        (usage for usage in shown.models if usage.totals.unpriced),
         key=lambda usage: -usage.totals.unpriced,
     )
     if not found:
         return None
     return UnpricedNote(
-        calls=stats.overview.unpriced,
+        calls=shown.totals.unpriced,
         models=tuple(
             UnpricedModel(usage.provider, usage.model, usage.totals.unpriced)
             for usage in found[:NAMED]

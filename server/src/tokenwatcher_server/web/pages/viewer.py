@@ -1,6 +1,5 @@
-"""Who looks at a page, what they may see, and how a page is answered."""
+"""Who looks at a page, and what they may see."""
 
-import hashlib
 from typing import Any
 from urllib.parse import quote
 
@@ -14,8 +13,8 @@ from tokenwatcher_server.access.workspaces import list_workspaces
 from tokenwatcher_server.events.query import Scope
 from tokenwatcher_server.kernel.errors import AppError, Kind, not_found
 from tokenwatcher_server.usage.request import TAG, UsageRequest
-from tokenwatcher_server.web.auth import CSRF_COOKIE, csrf_cookie, csrf_token_of, principal_of
-from tokenwatcher_server.web.render import PageFrame, render, theme_of
+from tokenwatcher_server.web.auth import csrf_token_of, principal_of
+from tokenwatcher_server.web.render import PageFrame, theme_of
 from tokenwatcher_server.web.services import services_of
 
 AnyRequest = Request[Any, Any, Any]
@@ -83,25 +82,6 @@ def parameters_of(request: AnyRequest) -> list[tuple[str, str]]:
         for name, value in request.query_params.multi_items()
         if value or name.startswith(TAG)
     ]
-
-
-def answer_page(
-    request: AnyRequest, template: str, frame: PageFrame, page: msgspec.Struct
-) -> Response[str]:
-    """The whole page, or its main column alone for a page that updates itself.
-
-    A page that asks again says what it has; where that is still true, the answer is 304.
-    """
-    fragment = request.headers.get("hx-request-type") == "partial"
-    body = render(template, msgspec.structs.replace(frame, fragment=fragment), page)
-    tag = f'"{hashlib.sha256(body.encode()).hexdigest()[:24]}"'
-    headers = {"ETag": tag, "Vary": "HX-Request-Type"}
-    if request.headers.get("if-none-match") == tag:
-        return Response("", status_code=304, headers=headers, media_type="text/html")
-    response = Response(body, media_type="text/html", headers=headers)
-    if request.cookies.get(CSRF_COOKIE) != frame.csrf_token:
-        response.set_cookie(csrf_cookie(request, frame.csrf_token))
-    return response
 
 
 def to_sign_in(request: AnyRequest, _error: SignInNeeded) -> Response[Any]:
