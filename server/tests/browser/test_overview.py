@@ -110,7 +110,7 @@ def test_a_column_says_what_it_holds_and_leads_to_its_day(browse: Opener) -> Non
 def test_another_period_is_chosen_by_dates(browse: Opener) -> None:
     with browse() as page:
         page.goto("/?model=gpt-4o")
-        page.get_by_text("Custom").click()
+        page.get_by_text("Custom", exact=True).click()
         page.get_by_label("From").fill("2026-01-05")
         page.get_by_label("To, included").fill("2026-01-06")
         page.locator("#custom-period").get_by_role("button", name="Show").click()
@@ -130,7 +130,7 @@ def test_the_page_can_be_walked_by_keyboard(browse: Opener) -> None:
         assert page.evaluate("document.activeElement.textContent") != first
         page.keyboard.press("k")
         assert page.evaluate("document.activeElement.textContent") == first
-        page.get_by_text("Custom").click()
+        page.get_by_text("Custom", exact=True).click()
         page.keyboard.press("Escape")
         assert page.locator("#custom-period").get_attribute("open") is None
         page.keyboard.press("g")
