@@ -20,7 +20,7 @@ NAMES = (
     "outputTokens", "totalTokens", "cacheReadInputTokens", "billed_units", "tokens",
     "eval_count", "prompt_eval_count", "object", "type", "model", "id", "choices", "delta",
     "response", "message", "metadata", "event", "data", "chunk", "results", "output", "cost",
-    "cost_in_usd_ticks", "is_byok", "server_tool_use", "service_tier", "candidates",
+    "cost_in_usd_ticks", "is_byok", "server_tool_use", "service_tier", "candidates", "bytes",
 )  # fmt: skip
 MARKS = (
     "chat.completion", "response", "message", "message_start", "message_delta", "thread.run",
@@ -29,7 +29,8 @@ MARKS = (
 
 scalars = (
     st.none() | st.booleans() | st.integers(-5, 60) | st.floats() | st.text(max_size=5)
-    | st.sampled_from(MARKS) | st.binary(max_size=4) | st.integers(2**60, 2**70)
+    | st.sampled_from(MARKS) | st.binary(max_size=4)
+    | st.sampled_from([b'{"usage', b'{"usage": 7}', b'[{"type": "message_start"}]']) | st.integers(2**60, 2**70)
 )  # fmt: skip
 answers = st.recursive(
     scalars,

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -217,6 +218,34 @@ def test_nonsense_given_by_hand_reaches_neither_app_nor_server(
     assert captured.client.stats().internal_errors == 1
     assert captured.client.stats().failed == 1
     assert internal_errors.pop()
+
+
+@pytest.mark.parametrize(
+    "answer", [ANSWER, ValueError("failed"), iter([])], ids=["answer", "error", "stream"]
+)
+def test_error_of_our_own_never_reaches_the_app(
+    captured: CapturedUsage, internal_errors: list[Any], answer: Any
+) -> None:
+    def call() -> Any:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    with suppress(ValueError):
+        got = captured.client.track(call, tags="no mapping")  # type: ignore[arg-type]
+        if got is not answer:
+            assert list(got) == []
+    assert captured.client.stats().internal_errors == 1
+    assert internal_errors.pop()
+    assert captured.events == []
+
+
+def test_client_made_with_nonsense_works_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
+    transport = MemoryTransport()
+    client = TokenWatcher("k", default_tags=7, transport=transport)  # type: ignore[arg-type]
+    assert "default_tags" in caplog.text
+    assert client.track_manual("openai", "m", 1, 1)
+    client.shutdown()
 
 
 class Unspeakable:

@@ -20,12 +20,12 @@ _BEDROCK = {"bedrock", "aws", "aws_bedrock", "aws-bedrock", "amazon_bedrock", "a
 class Call:
     """A call that has begun. Its methods make events, and never raise."""
 
-    __slots__ = ("_began_ns", "_recorder", "_settings", "_tags", "at_ns", "facts")
+    __slots__ = ("_base_tags", "_began_ns", "_recorder", "_settings", "at_ns", "facts")
 
     def __init__(self, settings: Settings, recorder: Recorder, base: Tags, facts: Facts) -> None:
         self._settings = settings
         self._recorder = recorder
-        self._tags: Tags = {**base, **facts.tags} if facts.tags else base
+        self._base_tags = base
         self.facts = facts
         self.at_ns = time.time_ns()
         self._began_ns = time.perf_counter_ns()
@@ -74,7 +74,7 @@ class Call:
                 latency_ms=self.elapsed_ms(),
                 request_id=failure.request_id,
                 failure=failure,
-                tags=self._tags,
+                tags=_merged(self._base_tags, facts.tags),
                 metadata=_with_failure(facts.metadata, failure),
                 project_slug=self._settings.project_slug,
             )
@@ -113,7 +113,7 @@ class Call:
                 request_id=reading.request_id,
                 response_id=reading.response_id,
                 failure=reading.failure if self._settings.track_errors else None,
-                tags=self._tags,
+                tags=_merged(self._base_tags, facts.tags),
                 metadata=_merged(facts.metadata, reading.notes),
                 project_slug=self._settings.project_slug,
             )
@@ -142,5 +142,6 @@ def _with_failure(metadata: Tags | None, failure: Failure) -> Tags | None:
     return _merged(metadata, told)
 
 
-def _merged(own: Tags | None, more: Any) -> Tags | None:
-    return {**own, **more} if own and more else own or more or None
+def _merged(own: Tags | None, more: Tags | None) -> Tags | None:
+    """Put two mappings together in a new one, which the app can't change any more."""
+    return {**(own or {}), **(more or {})} or None

@@ -60,7 +60,7 @@ class TokenWatcher:
             "endpoint": endpoint,
             "project_slug": project_slug,
             "environment": environment,
-            "default_tags": None if default_tags is None else dict(default_tags),
+            "default_tags": default_tags,
             "batch": batch,
             "flush_interval": flush_interval,
             "max_batch_size": max_batch_size,

@@ -79,6 +79,11 @@ def _check(values: dict[str, Any], problems: list[str]) -> None:
         ):
             problems.append(f"{name} must be from {least} to {most}; the default holds.")
             del values[name]
+    try:
+        values["default_tags"] = dict(values.get("default_tags", {}))
+    except (TypeError, ValueError):
+        problems.append("default_tags must be a mapping; there are none.")
+        del values["default_tags"]
     values["endpoint"] = str(values.get("endpoint") or DEFAULT_ENDPOINT).rstrip("/")
     if values.get("disabled"):
         return

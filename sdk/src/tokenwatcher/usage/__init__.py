@@ -32,8 +32,8 @@ SHAPES: tuple[Shape, ...] = (
     cohere.SHAPE,
     bedrock.SHAPE,
     xai.SHAPE,
-    openai.SHAPE,
     openai_media.SHAPE,
+    openai.SHAPE,
     ollama.SHAPE,
     watsonx.SHAPE,
 )

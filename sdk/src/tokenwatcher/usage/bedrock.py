@@ -160,7 +160,10 @@ def _fold_body(stream: Stream, piece: bytes) -> None:
     """Note what one event of a model's own stream says; most of them are text alone."""
     if not any(mark in piece for mark in _TELLING):
         return
-    event = json.loads(piece)
+    try:
+        event = json.loads(piece)
+    except (ValueError, RecursionError):
+        return
     if anthropic.recognises_chunk(event):
         inner = Stream(answer=stream.answer.setdefault("anthropic", {}))
         anthropic.fold(inner, event)

@@ -13,10 +13,18 @@ _MOST_USD = Decimal(1_000_000)
 
 def peek(source: Any, *names: str) -> Any:
     """Give the first of the named items or attributes that is there and not None."""
-    if source is None:
+    if isinstance(source, dict):
+        for name in names:
+            value = source.get(name)
+            if value is not None:
+                return value
         return None
+    return None if source is None else _peek_object(source, names)
+
+
+def _peek_object(source: Any, names: tuple[str, ...]) -> Any:
     try:
-        look_up = source.get if isinstance(source, dict) else _reader(source)
+        look_up = _reader(source)
         for name in names:
             value = look_up(name)
             if value is not None:
@@ -42,20 +50,27 @@ def _attribute(source: Any, name: str) -> Any:
 
 
 def text(source: Any, *names: str) -> str | None:
-    """Give the first of the named items if it is a text with something in it."""
-    value = peek(source, *names)
-    value = getattr(value, "value", value)  # an enumeration stands for its text
-    return value if isinstance(value, str) and value else None
+    """Give the first of the named items that is a text with something in it."""
+    for name in names:
+        value = peek(source, name)
+        if value is None:
+            continue
+        if not isinstance(value, str):
+            value = getattr(value, "value", None)  # an enumeration stands for its text
+        if isinstance(value, str) and value:
+            return value
+    return None
 
 
 def count(source: Any, *names: str) -> int | None:
     """Give the first of the named items if it is a whole number of at least zero."""
-    return as_count(peek(source, *names))
+    value = peek(source, *names)
+    return value if type(value) is int and value >= 0 else as_count(value)
 
 
 def as_count(value: Any) -> int | None:
     """Give a whole number of at least zero (Cohere and Titan write them as 12.0), else None."""
-    if isinstance(value, bool):
+    if value is None or isinstance(value, bool):
         return None
     if isinstance(value, int):
         return int(value) if value >= 0 else None
