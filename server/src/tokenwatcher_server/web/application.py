@@ -9,7 +9,6 @@ from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.config import OpenAPIConfig
-from litestar.response import Redirect
 from litestar.status_codes import HTTP_500_INTERNAL_SERVER_ERROR
 
 from tokenwatcher_server import __version__
@@ -17,7 +16,7 @@ from tokenwatcher_server.ingest.pipeline import Ingest
 from tokenwatcher_server.kernel.errors import AppError, Issue, Kind
 from tokenwatcher_server.observability.logs import logger
 from tokenwatcher_server.web.auth import principal_of
-from tokenwatcher_server.web.error_page import error_page, sign_in_address, wants_page
+from tokenwatcher_server.web.error_page import error_page, wants_page
 from tokenwatcher_server.web.errors import (
     PROBLEM_JSON,
     Problem,
@@ -28,6 +27,7 @@ from tokenwatcher_server.web.errors import (
 )
 from tokenwatcher_server.web.ingest_endpoint import ingest_handlers
 from tokenwatcher_server.web.middleware.envelope import Application, Envelope
+from tokenwatcher_server.web.pages.viewer import to_sign_in
 from tokenwatcher_server.web.routes import ROUTES
 from tokenwatcher_server.web.services import Services
 
@@ -82,7 +82,7 @@ def _answer(
 
 def _on_app_error(request: AnyRequest, error: AppError) -> Response[Any]:
     if error.kind is Kind.UNAUTHENTICATED and wants_page(request):
-        return Redirect(sign_in_address(request), status_code=303)
+        return to_sign_in(request, error)
     return _answer(request, problem_of(error, _request_id(request)), headers_of(error))
 
 

@@ -1,7 +1,6 @@
 """Errors for people: a browser gets a page that says what the JSON would."""
 
 from typing import Any
-from urllib.parse import quote
 
 from litestar import Request, Response
 
@@ -14,13 +13,6 @@ def wants_page(request: Request[Any, Any, Any]) -> bool:
     if request.scope["path"].startswith(("/api/", "/v1/", "/local/")):
         return False
     return "text/html" in request.headers.get("accept", "")
-
-
-def sign_in_address(request: Request[Any, Any, Any]) -> str:
-    """Where to sign in, and come back from to the page that was asked for."""
-    query = request.scope.get("query_string", b"").decode("latin-1")
-    wanted = request.scope["path"] + (f"?{query}" if query else "")
-    return "/login" if wanted == "/" else f"/login?next={quote(wanted, safe='/')}"
 
 
 def error_page(

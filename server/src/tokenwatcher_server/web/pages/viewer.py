@@ -84,7 +84,7 @@ def parameters_of(request: AnyRequest) -> list[tuple[str, str]]:
     ]
 
 
-def to_sign_in(request: AnyRequest, _error: SignInNeeded) -> Response[Any]:
+def to_sign_in(request: AnyRequest, _error: Exception) -> Response[Any]:
     """Send a browser to the sign-in page, and back to this address afterwards."""
     path = f"{request.scope['path']}?{request.scope['query_string'].decode('ascii', 'replace')}"
     address = f"{SIGN_IN}?next={quote(path.rstrip('?'), safe='/')}"
