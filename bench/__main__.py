@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench import columns, footprint, ingest, pricing, queries, visible
+from bench import columns, footprint, ingest, machine, pricing, queries, visible
 from bench.row import Row, table
 from bench.scale import FULL, QUICK, Bench
 from bench.stores import copy_of, filled_store
@@ -34,10 +34,11 @@ def main() -> int:
         scratch = options.scratch or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         bench = Bench(scale=scale, scratch=scratch, profile=options.profile)
         kept = options.stores or scratch
+        place = machine.describe()
         rows, failed = _run(_steps(bench, kept), options.only)
         if options.profile:
             _print_profiles(scratch)
-    print(f"\n{table(rows)}\n")
+    print(f"\n{place}\n\n{table(rows)}\n")
     short = [row for row in rows if row.shortfalls()]
     for row in short:
         print(f"short: {row.figure}: {'; '.join(row.shortfalls())}")

@@ -20,6 +20,7 @@ _WAITING = frozenset(
         ("selectors.py", "select"),
         ("thread.py", "_worker"),
         ("queue.py", "get"),
+        ("core.py", "_connection_worker_thread"),
     }
 )
 
