@@ -11,7 +11,7 @@ from tokenwatcher_server.kernel.period import month_of
 from tokenwatcher_server.usage.forecast import month_end
 from tokenwatcher_server.usage.request import Between, LastDays, UsageRequest, with_filter
 from tokenwatcher_server.usage.result import Totals
-from tokenwatcher_server.usage.sentence import lede
+from tokenwatcher_server.usage.sentence import lede, period_name
 
 NOW = to_us(datetime(2026, 11, 16, tzinfo=UTC))
 SPENT = Totals(cost=picodollars("4688.5"), calls=348_098)
@@ -37,6 +37,20 @@ def test_the_page_opens_with_what_a_person_wants_to_know() -> None:
 )
 def test_the_period_is_said_in_words(window: LastDays | Between, words: str) -> None:
     assert said(UsageRequest(window=window)) == f"$4,688.50 {words} over 348,098 calls"
+
+
+@pytest.mark.parametrize(
+    ("window", "name"),
+    [
+        (LastDays(1), "Today"),
+        (LastDays(7), "Last 7 days"),
+        (Between(date(2026, 5, 1), date(2026, 5, 1)), "May 1"),
+        (Between(date(2026, 5, 1), date(2026, 6, 3)), "May 1 – Jun 3"),
+    ],
+)
+def test_a_period_has_a_short_name(window: LastDays | Between, name: str) -> None:
+    request = UsageRequest(window=window)
+    assert period_name(request, request.period(NOW)) == name
 
 
 def test_filters_are_said_in_words() -> None:

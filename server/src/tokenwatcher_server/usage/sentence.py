@@ -30,6 +30,15 @@ def period_words(request: UsageRequest, period: Period) -> str:
     return f"from {start} to {day_text(last)}, {last.year}"
 
 
+def period_name(request: UsageRequest, period: Period) -> str:
+    """The period as a short heading: `Last 30 days`, `May 1`, `May 1 – Jun 3`."""
+    if isinstance(request.window, LastDays):
+        return "Today" if request.window.count == 1 else f"Last {request.window.count} days"
+    first = day_text(day_of(period.start_us, request.zone))
+    last = day_text(day_of(period.end_us - 1, request.zone))
+    return first if first == last else f"{first} – {last}"
+
+
 def filter_words(filters: tuple[Filter, ...]) -> str:
     """` where model is gpt-5.4 and feature is chat or search`; nothing without filters."""
     said = [f"{_name(wanted)} is {_values(wanted)}" for wanted in filters]

@@ -13,7 +13,7 @@ from tokenwatcher_server.usage.holds import holds_events
 from tokenwatcher_server.usage.overview import Overview, overview
 from tokenwatcher_server.usage.parameters import Reader
 from tokenwatcher_server.usage.request import LastDays, UsageRequest, parse_with
-from tokenwatcher_server.usage.sentence import lede, period_words
+from tokenwatcher_server.usage.sentence import lede, period_name
 from tokenwatcher_server.usage.text import change, day_text, money, share
 from tokenwatcher_server.web.pages.answer import answer_page, moment_of, unchanged
 from tokenwatcher_server.web.pages.breakdown import ModelRow, TagRow, model_rows, tag_rows
@@ -143,13 +143,12 @@ async def overview_of(
 
 def _figures(asked: UsageRequest, shown: Overview, now_us: int) -> Figures:
     totals = shown.totals
-    words = period_words(asked, shown.period).removeprefix("in the ").removeprefix("on ")
     month = month_of(now_us, asked.zone)
     return Figures(
         is_today=asked.window == LastDays(1),
         today_change=change(shown.today.cost, shown.yesterday_so_far.cost),
         period_change=change(totals.cost, shown.before.cost),
-        period_name=words[:1].upper() + words[1:],
+        period_name=period_name(asked, shown.period),
         month_end=day_text(day_of(month.end_us - 1, asked.zone)),
         month_part=_part(shown.month.cost, shown.month_forecast),
         error_rate=share(totals.errors, totals.calls),

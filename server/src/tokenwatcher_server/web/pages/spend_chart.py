@@ -44,6 +44,7 @@ class LegendEntry(msgspec.Struct, frozen=True):
 class SpendChart(msgspec.Struct, frozen=True):
     chart: Chart
     title: str
+    zone: str
     columns: tuple[ChartColumn, ...]
     legend: tuple[LegendEntry, ...]
     labels: tuple[Label, ...]
@@ -57,6 +58,7 @@ def spend_chart(
     return SpendChart(
         chart=chart,
         title=f"Spend by {interval}",
+        zone=zone.key,
         columns=tuple(
             ChartColumn(
                 column,
