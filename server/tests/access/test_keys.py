@@ -1,5 +1,6 @@
 """Keys: told from junk without a query, kept as a hash, refused once revoked."""
 
+import asyncio
 import re
 from hashlib import sha256
 from typing import Any
@@ -89,6 +90,23 @@ def test_junk_costs_no_query_and_a_known_key_one(on_database: Any) -> None:
         for _ in range(100):
             assert await verifier.verify(unknown) is None
         assert len([query for query in queries if "api_keys" in query]) == 2
+
+    on_database(scenario)
+
+
+def test_a_hundred_requests_at_once_with_a_new_key_ask_once(on_database: Any) -> None:
+    async def scenario(database: Database) -> None:
+        made = await new_key(database)
+        verifier = KeyVerifier(database, FrozenClock(NOW_US))
+        queries: list[str] = []
+        event.listen(
+            database._engine.sync_engine,
+            "before_cursor_execute",
+            lambda *arguments: queries.append(arguments[2]),
+        )
+        found = await asyncio.gather(*(verifier.verify(made.raw) for _ in range(100)))
+        assert None not in found
+        assert len([query for query in queries if "api_keys" in query]) == 1
 
     on_database(scenario)
 

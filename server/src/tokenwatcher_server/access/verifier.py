@@ -4,6 +4,7 @@ What is remembered holds until keys change: at once where this process changed t
 second where another did (`refresh`). Both memories are bounded, as senders choose what is asked.
 """
 
+import asyncio
 from hashlib import sha256
 
 from sqlalchemy import func, select, update
@@ -24,6 +25,7 @@ class KeyVerifier:
         self._known: dict[bytes, Key] = {}
         self._unknown: set[bytes] = set()
         self._version: tuple[int, int] | None = None
+        self._looking_up: dict[bytes, asyncio.Task[Key | None]] = {}
         self._used: set[str] = set()
         self._use_noted_at = clock.now_us()
 
@@ -41,22 +43,16 @@ class KeyVerifier:
         digest = sha256(raw.encode()).digest()
         if digest in self._unknown:
             return None
-        key = self._known.get(digest) or await self._find(digest)
-        if key is None:
-            if len(self._unknown) >= MOST_REMEMBERED:
-                self._unknown.clear()
-            self._unknown.add(digest)
-            return None
-        if len(self._known) >= MOST_REMEMBERED:
-            self._known.clear()
-        self._known[digest] = key
-        self._used.add(key.id)
+        key = self._known.get(digest) or await self._look_up(digest)
+        if key is not None:
+            self._used.add(key.id)
         return key
 
     def forget(self) -> None:
         """To be called after this process made or revoked a key."""
         self._known.clear()
         self._unknown.clear()
+        self._looking_up.clear()  # what they find may be out of date: nobody joins them now
 
     async def refresh(self) -> None:
         """See keys that another process made or revoked; note when keys were last used."""
@@ -82,6 +78,30 @@ class KeyVerifier:
                 .where(api_keys.c.id.in_(used))
                 .values(last_used_at=self._clock.now_us())
             )
+
+    async def _look_up(self, digest: bytes) -> Key | None:
+        """Ask the database once, however many requests arrive with the same key at once."""
+        task = self._looking_up.get(digest)
+        if task is None:
+            task = asyncio.create_task(self._find(digest))
+            self._looking_up[digest] = task
+            task.add_done_callback(lambda done: self._remember(digest, done))
+        return await asyncio.shield(task)
+
+    def _remember(self, digest: bytes, done: asyncio.Task[Key | None]) -> None:
+        if self._looking_up.get(digest) is not done:
+            return
+        del self._looking_up[digest]
+        if done.cancelled() or done.exception() is not None:
+            return
+        key = done.result()
+        memory = self._unknown if key is None else self._known
+        if len(memory) >= MOST_REMEMBERED:
+            memory.clear()
+        if key is None:
+            self._unknown.add(digest)
+        else:
+            self._known[digest] = key
 
     async def _find(self, digest: bytes) -> Key | None:
         columns = (

@@ -47,4 +47,4 @@ def usd_text(amount: int) -> str:
 
 def usd_number(amount: int) -> float:
     """Give picodollars as the nearest JSON number; always sent beside the exact text."""
-    return float(usd(amount))
+    return amount / PICODOLLARS_PER_USD  # Python rounds a quotient of integers correctly

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from litestar import Request, Response
 from litestar.datastructures import Cookie
+from litestar.di import NamedDependency
 
 from tokenwatcher_server.access import csrf
 from tokenwatcher_server.access.principal import Principal
@@ -28,6 +29,8 @@ OPEN_SESSION = "sign-in is off"
 """What CSRF tokens are bound to where there are no sessions."""
 
 AnyRequest = Request[Any, Any, Any]
+Caller = NamedDependency[Principal]
+"""What a handler asks for where only a known caller may come in; see `principal_of`."""
 
 
 async def principal_of(request: AnyRequest) -> Principal:

@@ -4,11 +4,12 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, get, post
+from litestar.params import JSONBody
 
 from tokenwatcher_server.access import sessions
-from tokenwatcher_server.access.principal import Principal
 from tokenwatcher_server.kernel.errors import AppError, Kind
 from tokenwatcher_server.web.auth import (
+    Caller,
     check_json,
     check_origin,
     csrf_cookie,
@@ -36,7 +37,7 @@ class CsrfToken(msgspec.Struct, frozen=True, rename="camel"):
 
 
 @post("/api/auth/login", status_code=200, summary="Sign in: a session cookie, or 401")
-async def login(request: AnyRequest, data: Credentials) -> Response[Done]:
+async def login(request: AnyRequest, data: JSONBody[Credentials]) -> Response[Done]:
     check_origin(request)
     check_json(request)
     services = services_of(request)
@@ -50,7 +51,7 @@ async def login(request: AnyRequest, data: Credentials) -> Response[Done]:
 
 
 @post("/api/auth/logout", status_code=200, summary="End this session, on the server too")
-async def logout(request: AnyRequest, principal: Principal) -> Response[Done]:
+async def logout(request: AnyRequest, principal: Caller) -> Response[Done]:
     if principal.session is not None:
         async with services_of(request).database.transaction() as connection:
             await sessions.end_session(connection, principal.session.id)
@@ -58,7 +59,7 @@ async def logout(request: AnyRequest, principal: Principal) -> Response[Done]:
 
 
 @get("/api/auth/csrf", summary="A CSRF token for this session, also as a readable cookie")
-async def csrf(request: AnyRequest, principal: Principal) -> Response[CsrfToken]:
+async def csrf(request: AnyRequest, principal: Caller) -> Response[CsrfToken]:
     if principal.key is not None:
         raise AppError(Kind.FORBIDDEN, "WRONG_KEY_KIND", "A key needs no CSRF token.")
     token = csrf_token_of(request, principal.session)

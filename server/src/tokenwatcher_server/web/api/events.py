@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 from litestar import Request, get
+from litestar.params import FromPath
 
-from tokenwatcher_server.access.principal import Principal, narrowed
+from tokenwatcher_server.access.principal import narrowed
 from tokenwatcher_server.events.event import Event
 from tokenwatcher_server.events.query import EventFilter
 from tokenwatcher_server.events.store import StoredEvent
@@ -21,6 +22,7 @@ from tokenwatcher_server.pricing.operations import explanation
 from tokenwatcher_server.pricing.price import CostLine
 from tokenwatcher_server.usage.parameters import Parameters, Reader
 from tokenwatcher_server.usage.request import UsageRequest, parse_with
+from tokenwatcher_server.web.auth import Caller
 from tokenwatcher_server.web.services import services_of
 
 MOST_EVENTS = 500
@@ -189,7 +191,7 @@ def parse_events_request(parameters: Parameters) -> EventsRequest:
 
 
 @get("/api/events", summary="Stored events, newest first")
-async def list_events(request: Request[Any, Any, Any], principal: Principal) -> EventsAnswer:
+async def list_events(request: Request[Any, Any, Any], principal: Caller) -> EventsAnswer:
     services = services_of(request)
     wanted = parse_events_request(list(request.query_params.multi_items()))
     found = await services.store.events(
@@ -210,7 +212,7 @@ async def list_events(request: Request[Any, Any, Any], principal: Principal) -> 
 
 @get("/api/events/{event_id:str}", summary="One event, its cost explained line by line")
 async def one_event(
-    request: Request[Any, Any, Any], principal: Principal, event_id: str
+    request: Request[Any, Any, Any], principal: Caller, event_id: FromPath[str]
 ) -> OneEventAnswer:
     services = services_of(request)
     stored = await services.store.event(principal.scope, event_id)

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, delete, get, patch, post
+from litestar.params import FromPath, JSONBody
 
 from tokenwatcher_server.access import keys as access
 from tokenwatcher_server.access.keys import KeyKind, KeyRecord
@@ -12,6 +13,7 @@ from tokenwatcher_server.kernel.clock import iso
 from tokenwatcher_server.kernel.errors import Issue, invalid, not_found
 from tokenwatcher_server.web.api.projects import visible_project
 from tokenwatcher_server.web.api.workspaces import Name, visible
+from tokenwatcher_server.web.auth import Caller
 from tokenwatcher_server.web.services import services_of
 
 AnyRequest = Request[Any, Any, Any]
@@ -85,14 +87,16 @@ async def _visible(request: AnyRequest, principal: Principal, key_id: str) -> Ke
 
 
 @get("/api/api-keys", summary="The keys you may see, by their prefix")
-async def list_keys(request: AnyRequest, principal: Principal) -> ManyKeys:
+async def list_keys(request: AnyRequest, principal: Caller) -> ManyKeys:
     async with services_of(request).database.reading() as connection:
         found = await access.list_keys(connection)
     return ManyKeys([view(record) for record in found if _may_see(principal, record)])
 
 
 @post("/api/api-keys", summary="Make a key; its raw form is shown this once")
-async def create_key(request: AnyRequest, principal: Principal, data: KeyBody) -> NewKeyAnswer:
+async def create_key(
+    request: AnyRequest, principal: Caller, data: JSONBody[KeyBody]
+) -> NewKeyAnswer:
     services = services_of(request)
     workspace = await visible(request, principal, data.workspace_id)
     project = None
@@ -116,7 +120,7 @@ async def create_key(request: AnyRequest, principal: Principal, data: KeyBody) -
 
 @patch("/api/api-keys/{key_id:str}", summary="Give a key another name")
 async def rename_key(
-    request: AnyRequest, principal: Principal, key_id: str, data: KeyChange
+    request: AnyRequest, principal: Caller, key_id: FromPath[str], data: JSONBody[KeyChange]
 ) -> OneKey:
     await _visible(request, principal, key_id)
     async with services_of(request).database.transaction() as connection:
@@ -125,7 +129,7 @@ async def rename_key(
 
 
 @delete("/api/api-keys/{key_id:str}", summary="Revoke a key, at once")
-async def revoke_key(request: AnyRequest, principal: Principal, key_id: str) -> None:
+async def revoke_key(request: AnyRequest, principal: Caller, key_id: FromPath[str]) -> None:
     services = services_of(request)
     await _visible(request, principal, key_id)
     async with services.database.transaction() as connection:

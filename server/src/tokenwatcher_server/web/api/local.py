@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, post
+from litestar.params import FromPath
 
 from tokenwatcher_server.kernel.errors import AppError, Kind, invalid, not_found
 from tokenwatcher_server.web.operations import OPERATIONS
@@ -15,7 +16,9 @@ from tokenwatcher_server.web.services import services_of
 
 
 @post("/local/{operation:str}", include_in_schema=False, status_code=200)
-async def run_operation(request: Request[Any, Any, Any], operation: str) -> Response[bytes]:
+async def run_operation(
+    request: Request[Any, Any, Any], operation: FromPath[str]
+) -> Response[bytes]:
     services = services_of(request)
     given = request.headers.get("authorization", "").removeprefix("Bearer ")
     if not hmac.compare_digest(given.encode(), services.local_token.encode()):

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, delete, get, patch, post
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from tokenwatcher_server.access import projects as access
 from tokenwatcher_server.access.principal import Principal
@@ -15,6 +16,7 @@ from tokenwatcher_server.kernel.errors import AppError, Kind, not_found
 from tokenwatcher_server.kernel.ids import WorkspaceId
 from tokenwatcher_server.usage.holds import holds_events
 from tokenwatcher_server.web.api.workspaces import Name, visible
+from tokenwatcher_server.web.auth import Caller
 from tokenwatcher_server.web.services import services_of
 
 AnyRequest = Request[Any, Any, Any]
@@ -78,8 +80,8 @@ async def visible_project(request: AnyRequest, principal: Principal, project_id:
 @get("/api/projects", summary="The projects you may see, of one workspace or of all")
 async def list_projects(
     request: AnyRequest,
-    principal: Principal,
-    workspaceId: str | None = None,  # noqa: N803 - as the wire names it
+    principal: Caller,
+    workspaceId: FromQuery[str | None] = None,  # noqa: N803 - as the wire names it
 ) -> ManyProjects:
     wanted = None if workspaceId is None else WorkspaceId(workspaceId)
     async with services_of(request).database.reading() as connection:
@@ -89,7 +91,7 @@ async def list_projects(
 
 @post("/api/projects", summary="Make a project")
 async def create_project(
-    request: AnyRequest, principal: Principal, data: ProjectBody
+    request: AnyRequest, principal: Caller, data: JSONBody[ProjectBody]
 ) -> OneProject:
     services = services_of(request)
     workspace = await visible(request, principal, data.workspace_id)
@@ -101,13 +103,18 @@ async def create_project(
 
 
 @get("/api/projects/{project_id:str}", summary="One project")
-async def one_project(request: AnyRequest, principal: Principal, project_id: str) -> OneProject:
+async def one_project(
+    request: AnyRequest, principal: Caller, project_id: FromPath[str]
+) -> OneProject:
     return OneProject(view(await visible_project(request, principal, project_id)))
 
 
 @patch("/api/projects/{project_id:str}", summary="Change a project's name or environment")
 async def change_project(
-    request: AnyRequest, principal: Principal, project_id: str, data: ProjectChange
+    request: AnyRequest,
+    principal: Caller,
+    project_id: FromPath[str],
+    data: JSONBody[ProjectChange],
 ) -> OneProject:
     found = await visible_project(request, principal, project_id)
     async with services_of(request).database.transaction() as connection:
@@ -118,7 +125,7 @@ async def change_project(
 
 
 @delete("/api/projects/{project_id:str}", summary="Remove a project that holds nothing")
-async def delete_project(request: AnyRequest, principal: Principal, project_id: str) -> None:
+async def delete_project(request: AnyRequest, principal: Caller, project_id: FromPath[str]) -> None:
     services = services_of(request)
     found = await visible_project(request, principal, project_id)
     scope = Scope((found.workspace_id,), (found.id,))

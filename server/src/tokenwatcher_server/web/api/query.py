@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from litestar import Request, Response, get
 
-from tokenwatcher_server.access.principal import Principal, narrowed
+from tokenwatcher_server.access.principal import narrowed
 from tokenwatcher_server.kernel.clock import iso
 from tokenwatcher_server.kernel.money import usd_number, usd_text
 from tokenwatcher_server.usage.result import Line
@@ -20,6 +20,7 @@ from tokenwatcher_server.usage.table import (
     table,
     wire_name,
 )
+from tokenwatcher_server.web.auth import Caller
 from tokenwatcher_server.web.services import services_of
 
 Value = str | int | float | None
@@ -36,7 +37,7 @@ class QueryAnswer(msgspec.Struct, frozen=True):
 
 
 @get("/api/query", summary="Any measures by any dimensions", media_type="application/json")
-async def query_usage(request: Request[Any, Any, Any], principal: Principal) -> Response[Any]:
+async def query_usage(request: Request[Any, Any, Any], principal: Caller) -> Response[Any]:
     """`measures`, `groupBy`, `interval`, `orderBy`, `limit`, `format` and what `/api/stats` takes.
 
     `filter=NAME:VALUE` says the same as `NAME=VALUE`.

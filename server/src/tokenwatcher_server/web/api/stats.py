@@ -5,11 +5,12 @@ from typing import Any
 import msgspec
 from litestar import Request, get
 
-from tokenwatcher_server.access.principal import Principal, narrowed
+from tokenwatcher_server.access.principal import narrowed
 from tokenwatcher_server.kernel.money import usd_number, usd_text
 from tokenwatcher_server.usage.request import parse
 from tokenwatcher_server.usage.result import DayUsage, ModelUsage, Stats, TagUsage, Totals
 from tokenwatcher_server.usage.stats import stats
+from tokenwatcher_server.web.auth import Caller
 from tokenwatcher_server.web.services import services_of
 
 EMBEDDED = "events"
@@ -100,7 +101,7 @@ class StatsAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 @get("/api/stats", summary="A period in numbers")
-async def get_stats(request: Request[Any, Any, Any], principal: Principal) -> StatsAnswer:
+async def get_stats(request: Request[Any, Any, Any], principal: Caller) -> StatsAnswer:
     """Totals, today and yesterday (UTC), by model, by day, and by the values of `tagKey`.
 
     `days` is 1 to 365 (30 by default), or `from` and `to` are dates or instants of `tz`.

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, delete, get, patch, post
+from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
 from tokenwatcher_server.access import workspaces as access
@@ -13,6 +14,7 @@ from tokenwatcher_server.events.query import Scope
 from tokenwatcher_server.kernel.clock import iso
 from tokenwatcher_server.kernel.errors import AppError, Kind, not_found
 from tokenwatcher_server.usage.holds import holds_events
+from tokenwatcher_server.web.auth import Caller
 from tokenwatcher_server.web.services import services_of
 
 AnyRequest = Request[Any, Any, Any]
@@ -52,7 +54,7 @@ async def visible(request: AnyRequest, principal: Principal, workspace_id: str) 
 
 
 @get("/api/workspaces", summary="The workspaces you may see")
-async def list_workspaces(request: AnyRequest, principal: Principal) -> ManyWorkspaces:
+async def list_workspaces(request: AnyRequest, principal: Caller) -> ManyWorkspaces:
     async with services_of(request).database.reading() as connection:
         found = await access.list_workspaces(connection)
     return ManyWorkspaces([view(one) for one in found if one.id in principal.scope.workspaces])
@@ -61,8 +63,8 @@ async def list_workspaces(request: AnyRequest, principal: Principal) -> ManyWork
 @post("/api/workspaces", summary="Make a workspace with its default project")
 async def create_workspace(
     request: AnyRequest,
-    principal: Principal,  # noqa: ARG001 - asks for a session
-    data: WorkspaceBody,
+    principal: Caller,  # noqa: ARG001 - asks for a session
+    data: JSONBody[WorkspaceBody],
 ) -> OneWorkspace:
     services = services_of(request)
     async with services.database.transaction() as connection:
@@ -72,14 +74,17 @@ async def create_workspace(
 
 @get("/api/workspaces/{workspace_id:str}", summary="One workspace")
 async def one_workspace(
-    request: AnyRequest, principal: Principal, workspace_id: str
+    request: AnyRequest, principal: Caller, workspace_id: FromPath[str]
 ) -> OneWorkspace:
     return OneWorkspace(view(await visible(request, principal, workspace_id)))
 
 
 @patch("/api/workspaces/{workspace_id:str}", summary="Give a workspace another name")
 async def rename_workspace(
-    request: AnyRequest, principal: Principal, workspace_id: str, data: WorkspaceBody
+    request: AnyRequest,
+    principal: Caller,
+    workspace_id: FromPath[str],
+    data: JSONBody[WorkspaceBody],
 ) -> OneWorkspace:
     found = await visible(request, principal, workspace_id)
     async with services_of(request).database.transaction() as connection:
@@ -88,7 +93,9 @@ async def rename_workspace(
 
 
 @delete("/api/workspaces/{workspace_id:str}", summary="Remove a workspace that holds nothing")
-async def delete_workspace(request: AnyRequest, principal: Principal, workspace_id: str) -> None:
+async def delete_workspace(
+    request: AnyRequest, principal: Caller, workspace_id: FromPath[str]
+) -> None:
     services = services_of(request)
     found = await visible(request, principal, workspace_id)
     now_us = services.clock.now_us()

@@ -3,6 +3,7 @@
 from typing import Any
 
 from litestar import Request, Response, get
+from litestar.params import FromPath
 
 from tokenwatcher_server.kernel.errors import not_found
 from tokenwatcher_server.web.static_files import static_files
@@ -11,7 +12,9 @@ FOR_EVER = "public, max-age=31536000, immutable"
 
 
 @get(["/static/{digest:str}/{name:path}"], include_in_schema=False, sync_to_thread=False)
-def asset(request: Request[Any, Any, Any], digest: str, name: str) -> Response[bytes]:
+def asset(
+    request: Request[Any, Any, Any], digest: FromPath[str], name: FromPath[str]
+) -> Response[bytes]:
     file = static_files().get(name.lstrip("/"))
     if file is None or file.digest != digest:
         raise not_found()

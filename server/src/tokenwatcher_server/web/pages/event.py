@@ -2,6 +2,7 @@
 
 import msgspec
 from litestar import Response, get
+from litestar.params import FromPath
 
 from tokenwatcher_server.events.event import Event
 from tokenwatcher_server.events.query import Dimension
@@ -72,7 +73,7 @@ class EventPage(msgspec.Struct, frozen=True):
     include_in_schema=False,
     exception_handlers={SignInNeeded: to_sign_in},
 )
-async def event_page(request: AnyRequest, event_id: str) -> Response[str]:
+async def event_page(request: AnyRequest, event_id: FromPath[str]) -> Response[str]:
     services = services_of(request)
     viewer = await viewer_of(request)
     stored = await services.store.event(viewer.scope(UsageRequest()), event_id)

@@ -4,13 +4,13 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, get, post
+from litestar.params import FromPath
 from litestar.response import Redirect
 
 from tokenwatcher_server.access import links, sessions
-from tokenwatcher_server.access.principal import Principal
 from tokenwatcher_server.access.sessions import begin_session
 from tokenwatcher_server.kernel.errors import AppError, Kind
-from tokenwatcher_server.web.auth import check_origin, session_of, signed_in, signed_out
+from tokenwatcher_server.web.auth import Caller, check_origin, session_of, signed_in, signed_out
 from tokenwatcher_server.web.client_address import address_of
 from tokenwatcher_server.web.render import PageFrame, render, theme_of
 from tokenwatcher_server.web.services import services_of
@@ -68,7 +68,7 @@ async def login(request: AnyRequest) -> Response[Any]:
 
 
 @post("/logout", include_in_schema=False)
-async def logout(request: AnyRequest, principal: Principal) -> Response[Any]:
+async def logout(request: AnyRequest, principal: Caller) -> Response[Any]:
     if principal.session is not None:
         async with services_of(request).database.transaction() as connection:
             await sessions.end_session(connection, principal.session.id)
@@ -76,7 +76,7 @@ async def logout(request: AnyRequest, principal: Principal) -> Response[Any]:
 
 
 @get("/sign-in/{token:str}", include_in_schema=False)
-async def link_page(request: AnyRequest, token: str) -> Response[Any]:
+async def link_page(request: AnyRequest, token: FromPath[str]) -> Response[Any]:
     """Ask before the link is used up: a mail scanner or a preview also follows links."""
     frame = PageFrame(path="/sign-in", theme=theme_of(request))
     page = LinkPage(f"/sign-in/{token}")
@@ -84,7 +84,7 @@ async def link_page(request: AnyRequest, token: str) -> Response[Any]:
 
 
 @post("/sign-in/{token:str}", include_in_schema=False)
-async def use_link(request: AnyRequest, token: str) -> Response[Any]:
+async def use_link(request: AnyRequest, token: FromPath[str]) -> Response[Any]:
     check_origin(request)
     services = services_of(request)
     now_us = services.clock.now_us()

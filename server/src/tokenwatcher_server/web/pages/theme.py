@@ -6,7 +6,7 @@ from litestar import Response, post
 from litestar.datastructures import Cookie
 from litestar.response import Redirect
 
-from tokenwatcher_server.access.principal import Principal
+from tokenwatcher_server.web.auth import Caller
 from tokenwatcher_server.web.pages.login import local_path
 from tokenwatcher_server.web.pages.viewer import AnyRequest
 from tokenwatcher_server.web.render import THEME_COOKIE, THEMES
@@ -15,7 +15,7 @@ YEAR_SECONDS = 365 * 86_400
 
 
 @post("/theme", include_in_schema=False)
-async def choose_theme(request: AnyRequest, principal: Principal) -> Response[None]:  # noqa: ARG001 - who may
+async def choose_theme(request: AnyRequest, principal: Caller) -> Response[None]:  # noqa: ARG001 - who may
     """Keep the choice in a cookie; anything but a theme goes back to the system's."""
     chosen = str((await request.form()).get("theme", ""))
     came_from = urlsplit(request.headers.get("referer", "/"))
