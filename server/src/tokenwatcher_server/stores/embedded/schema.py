@@ -53,6 +53,13 @@ COLUMNS = (
 NUMBER_OF = {column.name: number for number, column in enumerate(COLUMNS)}
 
 # where each column's value lives: the structs' own field order is the order of `astuple`
+SHAPE_COLUMNS = (
+    "workspace_id", "project_id", "event_type", "status", "provider", "model", "usage_quality",
+    "requested_model", "service_tier", "requested_service_tier", "streaming", "error_type",
+    "cost_rates", "price_id", "price_match", "unpriced_reason",
+)  # fmt: skip
+"""What calls of one kind have in common: a commit holds few combinations of these."""
+
 EVENT_COLUMNS = Event.__struct_fields__
 TOKEN_COLUMNS = Tokens.__struct_fields__
 COST_COLUMNS = tuple(

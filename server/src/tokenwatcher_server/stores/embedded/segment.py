@@ -1,10 +1,12 @@
 """A segment: the events of one commit as columns, packed small.
 
-The form is a msgpack pair `[rows, {column number: values}]`, compressed with zstd. A column
-that holds one value throughout is stored once; one that holds nothing is left out. Ids are
-their bytes, where all are UUIDs. Numbers that vary are 64-bit integers, all their first bytes
-before all their second ones, which compresses well and makes no object of each; instants are
-kept as differences to the one before. It is as compact for one event as for a thousand.
+The form is a msgpack array `[rows, codes, shapes, columns]`, compressed with zstd, where shapes
+and columns are maps from column numbers. Calls of one kind share most of what is said of them:
+each such combination is a shape, stored once, and `codes` says which one a row has. Of the
+other columns, one that holds nothing is left out and one that holds a single value is stored
+once. Numbers and ids are bytes, all their first ones before all their second ones, which
+compresses well and makes no object of each; instants are kept as differences to the one
+before. It is as compact for one event as for a thousand.
 """
 
 import sys
@@ -24,6 +26,7 @@ from tokenwatcher_server.stores.embedded.schema import (
     COST_COLUMNS,
     EVENT_COLUMNS,
     NUMBER_OF,
+    SHAPE_COLUMNS,
     TOKEN_COLUMNS,
     Kind,
 )
@@ -35,26 +38,32 @@ else:
 
 ABSENT = -(2**63)
 """Stands for None among packed numbers; no count, instant or amount can be it."""
-_LEVEL = 3
+_LEVEL = 1
 
 Numbers = NDArray[np.int64]
+Codes = NDArray[np.int32]
 Values = Sequence[Any]
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(tuple[int, dict[int, Any]])
+_decoder = msgspec.msgpack.Decoder(tuple[int, bytes | None, dict[int, list[Any]], dict[int, Any]])
 
 
 class Segment(msgspec.Struct, frozen=True):
-    """Columns by name.
+    """Columns by name; `codes` says which shape each row has, None where there is one shape.
 
-    A column is a constant, a list with a value a row, `Numbers`, or ids as bytes of UUIDs.
+    A column is a constant, a list with a value a row, `Numbers`, or ids as bytes of UUIDs. In
+    `shapes` it has a value for every shape.
     """
 
     rows: int
+    codes: Codes | None
+    shapes: dict[str, list[Any]]
     columns: dict[str, Any]
 
-    def values(self, name: str) -> Values:
+    def values(self, name: str) -> list[Any]:
         """Give a column as one Python value a row."""
+        if name in self.shapes:
+            return self._shaped(self.shapes[name])
         column = self.columns.get(name)
         if isinstance(column, np.ndarray):
             return [None if value == ABSENT else value for value in column.tolist()]
@@ -64,10 +73,15 @@ class Segment(msgspec.Struct, frozen=True):
             return column
         return [column] * self.rows
 
-    def distinct(self, name: str) -> Values:
+    def distinct(self, name: str) -> list[Any]:
         """Like `values`, but a constant once."""
         column = self.columns.get(name)
         return column if isinstance(column, list) else [column]
+
+    def _shaped(self, values: list[Any]) -> list[Any]:
+        if self.codes is None:
+            return values * self.rows
+        return [values[code] for code in self.codes.tolist()]
 
 
 def gather(events: Sequence[PricedEvent]) -> dict[str, Values]:
@@ -95,23 +109,45 @@ def _transpose(names: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> dict[st
 
 
 def encode(rows: int, columns: Mapping[str, Values]) -> bytes:
+    codes, shapes = _shapes(columns)
     body: dict[int, Any] = {}
     for name, values in columns.items():
+        if name in SHAPE_COLUMNS:
+            continue
         number = NUMBER_OF[name]
-        kind = COLUMNS[number].kind
-        first = values[0]
-        if kind is Kind.ID:
-            body[number] = pack_uuids(values) or values
-        elif values[-1] == first and values.count(first) == rows:
-            if first is not None and first != {}:
-                body[number] = first
-        elif kind is Kind.NUMBER:
-            body[number] = _pack(_numbers(values))
-        elif kind is Kind.INSTANT:
-            body[number] = _pack(np.diff(_numbers(values), prepend=0))
-        else:
-            body[number] = values
-    return zstd.compress(_encoder.encode((rows, body)), _LEVEL)
+        if (packed := _packed(COLUMNS[number].kind, rows, values)) is not None:
+            body[number] = packed
+    return zstd.compress(_encoder.encode((rows, codes, shapes, body)), _LEVEL)
+
+
+def _shapes(columns: Mapping[str, Values]) -> tuple[bytes | None, dict[int, Values]]:
+    names = [name for name in SHAPE_COLUMNS if name in columns]
+    found: dict[tuple[Any, ...], int] = {}
+    codes = [
+        found.setdefault(shape, len(found))
+        for shape in zip(*[columns[name] for name in names], strict=True)
+    ]
+    shapes: dict[int, Values] = {
+        NUMBER_OF[name]: values
+        for name, values in zip(names, zip(*found, strict=True), strict=True)
+        if values.count(None) < len(found)
+    }
+    return (None if len(found) == 1 else _pack(np.array(codes, np.int32)), shapes)
+
+
+def _packed(kind: Kind, rows: int, values: Values) -> Any:
+    """Give a column as it is stored, None where it holds nothing."""
+    first = values[0]
+    if kind is Kind.ID:
+        packed = pack_uuids(values)
+        return list(values) if packed is None else _pack(np.frombuffer(packed, "V16"))
+    if values[-1] == first and values.count(first) == rows:
+        return None if first == {} else first
+    if kind is Kind.NUMBER:
+        return _pack(_numbers(values))
+    if kind is Kind.INSTANT:
+        return _pack(np.diff(_numbers(values), prepend=0))
+    return values
 
 
 def _numbers(values: Values) -> Numbers:
@@ -122,29 +158,41 @@ def _numbers(values: Values) -> Numbers:
     return np.frombuffer(numbers, np.int64)
 
 
-def _pack(numbers: Numbers) -> bytes:
-    return numbers.astype("<i8", copy=False).view(np.uint8).reshape(-1, 8).T.tobytes()
+def _pack(values: NDArray[Any]) -> bytes:
+    if sys.byteorder == "big" and values.dtype.kind == "i":
+        values = values.byteswap()
+    width = values.dtype.itemsize
+    return values.view(np.uint8).reshape(-1, width).T.tobytes()
 
 
-def _unpack(data: bytes) -> Numbers:
-    return np.frombuffer(data, np.uint8).reshape(8, -1).T.copy().view("<i8").reshape(-1)
+def _unpack(data: bytes, dtype: str) -> NDArray[Any]:
+    width = np.dtype(dtype).itemsize
+    return np.frombuffer(data, np.uint8).reshape(width, -1).T.copy().view(dtype).reshape(-1)
 
 
 def decode(data: bytes) -> Segment:
     """Read a segment. Raises ValueError where it is not one."""
     try:
-        rows, body = _decoder.decode(zstd.decompress(data))
+        rows, codes, shapes, body = _decoder.decode(zstd.decompress(data))
     except (zstd.ZstdError, msgspec.DecodeError, EOFError) as error:
         raise ValueError(f"not a segment: {error}") from None
-    columns: dict[str, Any] = {}
-    for number, values in body.items():
-        if number >= len(COLUMNS):
-            raise ValueError(f"column {number} was written by a newer version")
-        column = COLUMNS[number]
-        if not isinstance(values, bytes) or column.kind is Kind.ID:
-            columns[column.name] = values
-        elif column.kind is Kind.INSTANT:
-            columns[column.name] = np.cumsum(_unpack(values))
-        else:
-            columns[column.name] = _unpack(values)
-    return Segment(rows, columns)
+    if max((*shapes, *body), default=0) >= len(COLUMNS):
+        raise ValueError("a column was written by a newer version")
+    return Segment(
+        rows=rows,
+        codes=None if codes is None else _unpack(codes, "<i4"),
+        shapes={COLUMNS[number].name: values for number, values in shapes.items()},
+        columns={
+            COLUMNS[number].name: _unpacked(COLUMNS[number].kind, values)
+            for number, values in body.items()
+        },
+    )
+
+
+def _unpacked(kind: Kind, values: Any) -> Any:
+    if not isinstance(values, bytes):
+        return values
+    if kind is Kind.ID:
+        return _unpack(values, "V16").tobytes()
+    numbers = _unpack(values, "<i8")
+    return np.cumsum(numbers) if kind is Kind.INSTANT else numbers

@@ -29,7 +29,7 @@ def event_step(segments: Sequence[Sequenced], slots: dict[str, int]) -> Step:
     """Give the rows of `segments`, in order. `slots` are the tag keys with own columns."""
     parts = [segment for _, segment in segments]
     counts = np.array([segment.rows for segment in parts])
-    present = set(chain.from_iterable(segment.columns for segment in parts))
+    present = set(chain.from_iterable((*part.shapes, *part.columns) for part in parts))
     sequences = np.array([sequence for sequence, _ in segments], np.int64)
     columns = {"sequence": arrow.numbers(np.repeat(sequences, counts), ABSENT)}
     totals = _Totals(int(counts.sum()))
@@ -98,8 +98,7 @@ def _numbers(name: str, parts: Sequence[Segment], counts: NDArray[np.int_]) -> N
 def _values(name: str, parts: Sequence[Segment]) -> list[Any]:
     values: list[Any] = []
     for segment in parts:
-        column = segment.columns.get(name)
-        values += column if isinstance(column, list) else [column] * segment.rows
+        values += segment.values(name)
     return values
 
 

@@ -114,7 +114,7 @@ def _answers(link: Link, numbers: Mapping[str, int]) -> list[bytes]:
     if link.kind is not SegmentKind.EVENTS:
         return []
     segment = decode(link.body)
-    if segment.columns.get("response_id") is None:
+    if "response_id" not in segment.columns:
         return []
     tokens = zip(*[segment.values(name) for name in TOKEN_COLUMNS], strict=True)
     named = zip(
