@@ -13,6 +13,7 @@ COMMANDS: Final = {
     "keys": "Make, list and revoke API keys.",
     "users": "Make and list the people who may sign in.",
     "prices": "Your own prices, and how each cost came about.",
+    "store": "Check what is stored, and make anew what is derived from it.",
     "version": "Print the version.",
 }
 """Each lives in the module of its name, which is loaded when it is used: most are large."""

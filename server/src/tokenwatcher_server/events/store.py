@@ -41,6 +41,15 @@ class Repricing(msgspec.Struct, frozen=True):
     cost: Cost
 
 
+class Verification(msgspec.Struct, frozen=True, rename="camel"):
+    """What a check found. `faults` name each what and where; a sound store has none."""
+
+    sound: bool
+    events: int
+    commits: int
+    faults: tuple[str, ...] = ()
+
+
 class StoreUnavailable(Exception):
     """The store can't commit now (disk full, I/O error, queue full). Nothing was stored.
 
@@ -85,6 +94,10 @@ class EventStore(Protocol):
 
     async def reprice(self, changes: Sequence[Repricing]) -> int:
         """Give stored events a new cost, durable on return; says how many were found."""
+        ...
+
+    async def verify(self) -> Verification:
+        """Check everything stored against itself: hashes, ids, and what answers questions."""
         ...
 
     async def ready(self) -> bool:

@@ -1,9 +1,11 @@
 """Structured logs to standard error, with every secret taken out at the sink."""
 
+import io
 import logging
 import re
 import sys
 from collections.abc import MutableMapping
+from contextlib import suppress
 from typing import Any, TextIO
 
 import structlog
@@ -37,9 +39,26 @@ def configure(*, json: bool, level: int = logging.INFO, stream: TextIO | None = 
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(stream or sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(_Unfailing(stream or sys.stderr)),
         cache_logger_on_first_use=False,
     )
+
+
+class _Unfailing(io.StringIO):
+    """A full disk under the log must not fail what is being logged, a 503 least of all."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            return self._stream.write(text)
+        return 0
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
 
 
 def logger() -> structlog.typing.FilteringBoundLogger:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from tokenwatcher_server.events.store import EventStore, StoreRefused
 from tokenwatcher_server.kernel.clock import Clock
+from tokenwatcher_server.stores.embedded.files import files_of
+from tokenwatcher_server.stores.embedded.rebuild import Progress, rebuild
 from tokenwatcher_server.stores.embedded.store import open_embedded
 
 
@@ -20,3 +22,12 @@ async def open_store(url: str | None, data_dir: Path, clock: Clock) -> EventStor
             " unset EVENTS_URL"
         )
     return await asyncio.to_thread(open_embedded, data_dir, clock)
+
+
+def rebuild_store(data_dir: Path, progress: Progress) -> int:
+    """Make all that is derived in the embedded store anew from its journal; gives the events.
+
+    Raises StoreRefused while a server runs on the folder. `progress` hears of events done and
+    events in all.
+    """
+    return rebuild(files_of(data_dir), progress)

@@ -12,8 +12,9 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.status_codes import HTTP_500_INTERNAL_SERVER_ERROR
 
 from tokenwatcher_server import __version__
+from tokenwatcher_server.events.store import StoreUnavailable
 from tokenwatcher_server.ingest.pipeline import Ingest
-from tokenwatcher_server.kernel.errors import AppError, Issue, Kind
+from tokenwatcher_server.kernel.errors import AppError, Issue, Kind, unavailable
 from tokenwatcher_server.observability.logs import logger
 from tokenwatcher_server.web.auth import principal_of
 from tokenwatcher_server.web.error_page import error_page, wants_page
@@ -53,6 +54,7 @@ def build_application(services: Services, ingest: Ingest) -> Application:
             exception_handlers={
                 AppError: _on_app_error,
                 HTTPException: _on_http_exception,
+                StoreUnavailable: _on_store_unavailable,
                 UnicodeDecodeError: _on_malformed,
                 RecursionError: _on_malformed,
                 msgspec.DecodeError: _on_malformed,
@@ -84,6 +86,12 @@ def _on_app_error(request: AnyRequest, error: AppError) -> Response[Any]:
     if error.kind is Kind.UNAUTHENTICATED and wants_page(request):
         return to_sign_in(request, error)
     return _answer(request, problem_of(error, _request_id(request)), headers_of(error))
+
+
+def _on_store_unavailable(request: AnyRequest, error: StoreUnavailable) -> Response[Any]:
+    logger().error("a question can't be answered", reason=str(error))
+    found = unavailable("The events can't be read now; try again soon.", retry_after=5)
+    return _on_app_error(request, found)
 
 
 def _on_http_exception(request: AnyRequest, error: HTTPException) -> Response[Any]:

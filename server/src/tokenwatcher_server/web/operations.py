@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from tokenwatcher_server.events.store import Verification
 from tokenwatcher_server.pricing import operations as pricing
 from tokenwatcher_server.pricing.reprice import Repriced
 from tokenwatcher_server.web.services import Services
@@ -35,7 +36,16 @@ async def _apply(services: Services, arguments: pricing.ApplyArguments) -> Any:
     return await pricing.apply_prices(services.store, services.prices, services.database, arguments)
 
 
+class VerifyArguments(msgspec.Struct, frozen=True):
+    """There is nothing to choose: everything is checked."""
+
+
+async def _verify(services: Services, _: VerifyArguments) -> Verification:
+    return await services.store.verify()
+
+
 OPERATIONS: Final = {
+    "store.verify": Operation(_verify, VerifyArguments, Verification),
     "prices.explain": Operation(_explain, pricing.ExplainArguments, pricing.Explanation),
     "prices.unpriced": Operation(_unpriced, pricing.UnpricedArguments, pricing.Unpriced),
     "prices.apply": Operation(_apply, pricing.ApplyArguments, Repriced),

@@ -17,13 +17,13 @@ from tokenwatcher_server.stores.embedded.chain import Link
 from tokenwatcher_server.stores.embedded.columns import Columns
 from tokenwatcher_server.stores.embedded.journal import JournalReader
 
-STEP_ROWS = 8_000
-"""A step is applied at once when it is this large."""
-STEP_SECONDS = 0.2
+STEP_ROWS = 30_000
+"""A step is applied at once when it is this large: a large one costs less for each event."""
+STEP_SECONDS = 0.4
 """The longest a committed event waits for company."""
 RETRY_SECONDS = 1.0
-MOST_STEP_ROWS = 30_000
-MOST_FRESH_ROWS = 60_000
+MOST_STEP_ROWS = 60_000
+MOST_FRESH_ROWS = 120_000
 """Rows kept in memory for the applier; what is beyond them it reads from the journal."""
 
 _log = logging.getLogger(__name__)
@@ -60,17 +60,23 @@ class Applier:
             self._changed.notify_all()
 
     def wait_for(self, sequence: int, seconds: float) -> None:
-        """Return once the columns hold `sequence`. Raises StoreUnavailable after `seconds`."""
+        """Return once the columns hold `sequence`.
+
+        Raises StoreUnavailable after `seconds`, and at once while the columns can't be written:
+        sums without what was acknowledged would be wrong in silence.
+        """
         if self.applied >= sequence:
             return
         with self._changed:
             self._waiting += 1
             self._changed.notify_all()
             try:
-                reached = self._changed.wait_for(lambda: self.applied >= sequence, seconds)
+                self._changed.wait_for(
+                    lambda: self.applied >= sequence or self._trouble is not None, seconds
+                )
             finally:
                 self._waiting -= 1
-        if not reached:
+        if self.applied < sequence:
             behind = sequence - self.applied
             reason = f": {self._trouble}" if self._trouble else ""
             raise StoreUnavailable(f"the columns are {behind} commits behind the journal{reason}")
@@ -87,8 +93,10 @@ class Applier:
             try:
                 self._columns.apply(self._next_links())
             except Exception as error:  # noqa: BLE001 - the journal is safe; the thread must live on
-                self._trouble = str(error)
                 _log.exception("applying events to the columns failed; trying again")
+                with self._changed:
+                    self._trouble = str(error)
+                    self._changed.notify_all()
                 if self._pause():
                     return
             else:

@@ -21,8 +21,14 @@ VERSION = 1
 TAG_SLOTS = 24
 """Tag keys that get a column of their own, in the order they are first seen."""
 MEMORY = "192MB"
+CHECKPOINT = "64MB"
+"""How large DuckDB's own log grows before it is folded in; a start after a crash reads it."""
 
 Cursor = duckdb.DuckDBPyConnection
+
+
+class ColumnsUnusable(Exception):
+    """The file is damaged, or of another version: it has to be made anew."""
 
 
 class Applied(msgspec.Struct, frozen=True):
@@ -34,20 +40,27 @@ class Applied(msgspec.Struct, frozen=True):
 
 
 class Columns:
-    """One open columns file. `apply` is for one thread; `snapshot` is for any."""
+    """One open columns file. `apply` is for one thread; `snapshot` is for any.
+
+    Raises ColumnsUnusable for a file that is not one of this version's.
+    """
 
     def __init__(self, path: Path, spill: Path, *, threads: int) -> None:
         fresh = not path.exists()
-        self._connection = duckdb.connect(str(path), config=_config(spill, threads))
-        self._connection.execute("set enable_external_access = false")
-        self._connection.execute("set lock_configuration = true")
-        if fresh:
-            path.chmod(0o600)
-            _create(self._connection)
-        rows = self._connection.execute("select sequence, total, hash from applied").fetchall()
-        self.applied = Applied(*rows[0])
-        slots = self._connection.execute("select key, slot from tag_slots").fetchall()
-        self._slots = dict[str, int](slots)
+        try:
+            self._connection = duckdb.connect(str(path), config=_config(spill, threads))
+        except duckdb.Error as error:
+            raise ColumnsUnusable(f"it can't be opened: {error}") from None
+        try:
+            self._connection.execute("set enable_external_access = false")
+            self._connection.execute("set lock_configuration = true")
+            if fresh:
+                path.chmod(0o600)
+                _create(self._connection)
+            self.applied, self._slots = _read_state(self._connection)
+        except BaseException:
+            self._connection.close()
+            raise
 
     @property
     def tag_slots(self) -> dict[str, int]:
@@ -117,6 +130,7 @@ def _config(spill: Path, threads: int) -> dict[str, str | bool | int | float | l
         "threads": str(threads),
         "memory_limit": MEMORY,
         "temp_directory": str(spill),
+        "checkpoint_threshold": CHECKPOINT,
         "autoload_known_extensions": "false",
         "autoinstall_known_extensions": "false",
         "allow_community_extensions": "false",
@@ -134,7 +148,20 @@ def _create(connection: Cursor) -> None:
     connection.execute("begin")
     connection.execute(f"create table events ({', '.join(columns)})")
     connection.execute(package_files(__package__).joinpath("columns.sql").read_text())
+    connection.execute("insert into about values (?)", [VERSION])
     connection.execute("commit")
+
+
+def _read_state(connection: Cursor) -> tuple[Applied, dict[str, int]]:
+    try:
+        versions = connection.execute("select version from about").fetchall()
+        applied = connection.execute("select sequence, total, hash from applied").fetchall()
+        slots = connection.execute("select key, slot from tag_slots").fetchall()
+    except duckdb.Error as error:
+        raise ColumnsUnusable(f"it is not laid out as it should be: {error}") from None
+    if versions != [(VERSION,)] or len(applied) != 1:
+        raise ColumnsUnusable("it is of another version")
+    return Applied(*applied[0]), dict(slots)
 
 
 _TYPES = {Kind.ID: "UUID", Kind.JSON: "VARCHAR", Kind.INSTANT: "BIGINT"}

@@ -10,14 +10,21 @@ from typing import TypeVar
 
 from tokenwatcher_server.events.event import PricedEvent
 from tokenwatcher_server.events.query import EventFilter, Scope, UsageQuery, UsageRow
-from tokenwatcher_server.events.store import Outcome, Repricing, StoredEvent, StoreUnavailable
+from tokenwatcher_server.events.store import (
+    Outcome,
+    Repricing,
+    StoredEvent,
+    StoreUnavailable,
+    Verification,
+)
 from tokenwatcher_server.kernel.clock import Clock
 from tokenwatcher_server.stores.embedded import reading
 from tokenwatcher_server.stores.embedded.applier import Applier
-from tokenwatcher_server.stores.embedded.columns import Columns
 from tokenwatcher_server.stores.embedded.files import StoreFiles, claimed, files_of, prepare
 from tokenwatcher_server.stores.embedded.journal import Journal, JournalReader
+from tokenwatcher_server.stores.embedded.rebuild import open_columns
 from tokenwatcher_server.stores.embedded.response_index import ResponseIndex
+from tokenwatcher_server.stores.embedded.verify import verify
 from tokenwatcher_server.stores.embedded.writing import Writer, learn
 
 PATIENCE_SECONDS = 10.0
@@ -41,7 +48,7 @@ class EmbeddedStore:
             stack.callback(self._reader.close)
             self._lookups = JournalReader(files.journal)
             stack.callback(self._lookups.close)
-            self._columns = Columns(files.columns, files.spill, threads=_query_threads())
+            self._columns = open_columns(files, self._reader, threads=_query_threads())
             stack.callback(self._columns.close)
             self._responses = ResponseIndex(files.responses, self._reader.hash_at)
             stack.callback(self._responses.close)
@@ -72,6 +79,9 @@ class EmbeddedStore:
 
     async def reprice(self, changes: Sequence[Repricing]) -> int:
         return await self._write(lambda: self._writer.reprice(changes))
+
+    async def verify(self) -> Verification:
+        return await self._read(lambda: verify(self._files.journal, self._columns))
 
     async def ready(self) -> bool:
         try:
