@@ -7,7 +7,7 @@ step() { printf '\n== %s\n' "$1"; }
 
 step "format";        $bin/ruff format --check .
 step "lint";          $bin/ruff check .
-step "types";         $bin/mypy server/src sdk/src server/tests sdk/tests bench
+step "types";         $bin/mypy server/src sdk/src server/tests sdk/tests bench scripts
 step "architecture";  $bin/lint-imports --no-cache
 step "dependencies";  $bin/deptry server/src --config server/pyproject.toml --known-first-party tokenwatcher_server
                       $bin/deptry sdk/src --config sdk/pyproject.toml --known-first-party tokenwatcher

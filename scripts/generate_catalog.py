@@ -142,17 +142,22 @@ def _tier(
     Tier prices are listed from the day somebody verified them, so the first is taken to hold
     for as long before that day as the standard price was the same; earlier there is no price.
     """
-    starts = {v.constraint.start_date for v in variants if v.constraint is not None}
+    dated = [v.constraint for v in variants if isinstance(v.constraint, types.StartDateConstraint)]
+    starts = {constraint.start_date for constraint in dated}
     undated = any(v.constraint is None for v in variants)
-    changes = [c.constraint.start_date for c in _conditional(model) if c.constraint is not None]
+    changes = [
+        c.constraint.start_date
+        for c in _conditional(model)
+        if isinstance(c.constraint, types.StartDateConstraint)
+    ]
     verified = date.min if undated else min(starts)
     known_from = max((day for day in changes if day <= verified), default=date.min)
     before = None
     for day in sorted({known_from, *(d for d in (*changes, *starts) if d > known_from)}):
         price = _rates(model.get_prices(_noon(max(day, verified)), context))
         if price != before:
-            dated = {} if day == date.min else {"from": day.isoformat()}
-            yield {"tier": tier} | dated | price
+            since = {} if day == date.min else {"from": day.isoformat()}
+            yield {"tier": tier} | since | price
         before = price
 
 

@@ -54,9 +54,8 @@ def _commands(
     if isinstance(command, click.Group):
         context = click.Context(command)
         for name in command.list_commands(context):
-            inner = command.get_command(context, name)
-            assert inner is not None
-            found += _commands((*path, name), inner)
+            if (inner := command.get_command(context, name)) is not None:
+                found += _commands((*path, name), inner)
     return found
 
 

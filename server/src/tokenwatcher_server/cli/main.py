@@ -30,7 +30,6 @@ class _LazyGroup(click.Group):
             return None
         gc.disable()  # nothing that is being imported is garbage: a fifth of a start is saved
         module = import_module(f"tokenwatcher_server.cli.{cmd_name}")
-        gc.freeze()
         gc.enable()
         command: click.Command = getattr(module, cmd_name)
         return command
