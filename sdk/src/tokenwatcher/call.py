@@ -88,10 +88,11 @@ class Call:
         *,
         time_to_first_token_ms: int | None = None,
         streaming: bool = False,
+        model: str | None = None,
     ) -> None:
         """Record what was read of an answer, and what other models did inside it."""
         facts = self.facts
-        model = _charged_model(reading, facts, provider)
+        model = model or _charged_model(reading, facts, provider)
         tier = reading.service_tier
         self._recorder.record(
             Event(
@@ -119,7 +120,7 @@ class Call:
             )
         )
         for other in reading.also:
-            self.record(other, provider, latency_ms, streaming=streaming)
+            self.record(other, provider, latency_ms, streaming=streaming, model=other.model)
 
     def swallow(self, error: BaseException) -> None:
         """Note an error of our own."""
