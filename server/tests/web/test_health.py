@@ -1,0 +1,58 @@
+"""Alive, ready, counted and described."""
+
+from typing import Any
+
+EVENT = {"provider": "openai", "model": "gpt-4o", "inputTokens": 1, "outputTokens": 1}
+
+
+def test_the_server_says_that_it_lives_and_can_commit(instance: Any) -> None:
+    with instance.client() as client:
+        assert client.get("/healthz").json() == {"status": "alive"}
+        assert client.get("/readyz").json() == {"status": "ready"}
+
+
+def test_metrics_count_what_was_acknowledged_and_refused(instance: Any) -> None:
+    with instance.client(instance.key()) as client:
+        before = client.get("/metrics", headers={"Authorization": ""}).text
+        client.post("/api/ingest", json={**EVENT, "unheardOf": 1})
+        client.post("/api/ingest", json={**EVENT, "inputTokens": -1})
+        after = client.get("/metrics", headers={"Authorization": ""}).text
+
+    def value(text: str, name: str) -> float:
+        found = [line for line in text.splitlines() if line.startswith(name + " ")]
+        return float(found[0].split()[-1]) if found else 0.0
+
+    for name in (
+        'tokenwatcher_events_total{outcome="stored"}',
+        'tokenwatcher_requests_refused_total{code="INVALID_INPUT"}',
+        "tokenwatcher_unknown_fields_total",
+    ):
+        assert value(after, name) == value(before, name) + 1, name
+    assert value(after, "tokenwatcher_store_events") > value(before, "tokenwatcher_store_events")
+
+
+def test_metrics_are_for_this_machine_or_a_read_key(instance: Any) -> None:
+    from_afar = {"X-Forwarded-For": "203.0.113.5"}
+    with instance.client() as stranger:
+        assert stranger.get("/metrics", headers=from_afar).status_code == 401
+    with instance.client(instance.key("--kind", "read")) as reader:
+        assert reader.get("/metrics", headers=from_afar).status_code == 200
+
+
+def test_the_description_holds_the_ingest_routes_with_their_limits(instance: Any) -> None:
+    with instance.client() as client:
+        document = client.get("/openapi.json").json()
+    event = document["components"]["schemas"]["WireEvent"]
+    assert event["properties"]["inputTokens"]["anyOf"][0]["maximum"] == 50_000_000
+    assert {"provider", "model"} == set(event["required"])
+    assert document["paths"]["/api/ingest"]["post"]["security"] == [{"apiKey": []}]
+
+
+def test_a_path_of_nothing_is_a_problem_for_programs_and_a_page_for_people(instance: Any) -> None:
+    with instance.client() as client:
+        program = client.get("/nowhere/<script>alert(1)</script>")
+        person = client.get("/nowhere/<script>", headers={"Accept": "text/html"})
+    assert program.json()["code"] == "NOT_FOUND"
+    assert person.status_code == 404
+    assert person.headers["content-type"].startswith("text/html")
+    assert "<script>alert" not in program.text + person.text
