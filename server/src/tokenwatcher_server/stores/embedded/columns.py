@@ -7,15 +7,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.resources import files as package_files
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import msgspec
 
 from tokenwatcher_server.stores.embedded import arrow
 from tokenwatcher_server.stores.embedded.chain import Link, SegmentKind
-from tokenwatcher_server.stores.embedded.schema import COLUMNS, PRICE_COLUMNS, Kind
+from tokenwatcher_server.stores.embedded.schema import (
+    DERIVED_COLUMNS,
+    PRICE_COLUMNS,
+    STORED_COLUMNS,
+)
 from tokenwatcher_server.stores.embedded.segment import Segment, decode
-from tokenwatcher_server.stores.embedded.step import Step, event_step, price_step
+from tokenwatcher_server.stores.embedded.step import Table, event_step, price_step
 
 VERSION = 1
 TAG_SLOTS = 24
@@ -37,6 +42,16 @@ class Applied(msgspec.Struct, frozen=True):
     sequence: int
     total: int
     hash: bytes
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """A cursor whose statements all see the same events, and their tag keys' own columns."""
+
+    cursor: Cursor
+    tag_slots: dict[str, int]
+
+    def rows(self, text: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        return self.cursor.execute(text, list(values)).fetchall()
 
 
 class Columns:
@@ -61,10 +76,6 @@ class Columns:
         except BaseException:
             self._connection.close()
             raise
-
-    @property
-    def tag_slots(self) -> dict[str, int]:
-        return self._slots
 
     def apply(self, links: Sequence[Link]) -> None:
         """Apply the next segments of the chain, and how far that is, in one transaction."""
@@ -92,12 +103,12 @@ class Columns:
         self.applied = Applied(last.sequence, last.total, last.hash)
 
     @contextmanager
-    def snapshot(self) -> Iterator[Cursor]:
-        """A cursor whose statements all see the same events."""
+    def snapshot(self) -> Iterator["Snapshot"]:
+        """The events of one moment, for any number of questions."""
         cursor = self._connection.cursor()
         try:
             cursor.execute("begin")
-            yield cursor
+            yield Snapshot(cursor, _tag_slots(cursor))
             cursor.execute("commit")
         finally:
             cursor.close()
@@ -108,14 +119,20 @@ class Columns:
     def _apply_events(self, cursor: Cursor, links: Sequence[Link], slots: dict[str, int]) -> None:
         segments = [(link.sequence, decode(link.body)) for link in links]
         _promote(cursor, [segment for _, segment in segments], slots)
-        _insert(cursor, event_step(segments, slots))
+        step = event_step(segments, slots)
+        with _tables(cursor, step=step.rows, shapes=step.shapes, tag_sets=step.tag_sets):
+            cursor.execute(_INSERT)
 
     def _apply_prices(self, cursor: Cursor, links: Sequence[Link]) -> None:
         for link in links:  # one after the other: an event may be in several
-            with _step_table(cursor, price_step([decode(link.body)])):
+            with _tables(cursor, step=price_step(decode(link.body))):
                 cursor.execute(_REPRICE)
 
 
+_INSERT = (
+    "insert into events by name select * exclude (shape, tag_set)"
+    " from step join shapes using (shape) join tag_sets using (tag_set)"
+)
 _REPRICE = (
     "update events set "
     + ", ".join(f"{name} = step.{name}" for name in PRICE_COLUMNS)
@@ -134,17 +151,13 @@ def _config(spill: Path, threads: int) -> dict[str, str | bool | int | float | l
         "autoload_known_extensions": "false",
         "autoinstall_known_extensions": "false",
         "allow_community_extensions": "false",
+        # a join is written the way it is to be run: rows in their order, the small table hashed
+        "disabled_optimizers": "join_order,build_side_probe_side",
     }
 
 
 def _create(connection: Cursor) -> None:
-    columns = [
-        *(f"{column.name} {_type(column.kind)}" for column in COLUMNS),
-        "other_id VARCHAR",
-        "input_tokens BIGINT",
-        "output_tokens BIGINT",
-        *(f"tag_{slot} VARCHAR" for slot in range(1, TAG_SLOTS + 1)),
-    ]
+    columns = [f"{name} {kind}" for name, kind in (STORED_COLUMNS | DERIVED_COLUMNS).items()]
     connection.execute("begin")
     connection.execute(f"create table events ({', '.join(columns)})")
     connection.execute(package_files(__package__).joinpath("columns.sql").read_text())
@@ -156,19 +169,16 @@ def _read_state(connection: Cursor) -> tuple[Applied, dict[str, int]]:
     try:
         versions = connection.execute("select version from about").fetchall()
         applied = connection.execute("select sequence, total, hash from applied").fetchall()
-        slots = connection.execute("select key, slot from tag_slots").fetchall()
+        slots = _tag_slots(connection)
     except duckdb.Error as error:
         raise ColumnsUnusable(f"it is not laid out as it should be: {error}") from None
     if versions != [(VERSION,)] or len(applied) != 1:
         raise ColumnsUnusable("it is of another version")
-    return Applied(*applied[0]), dict(slots)
+    return Applied(*applied[0]), slots
 
 
-_TYPES = {Kind.ID: "UUID", Kind.JSON: "VARCHAR", Kind.INSTANT: "BIGINT"}
-
-
-def _type(kind: Kind) -> str:
-    return _TYPES.get(kind, kind.value)
+def _tag_slots(connection: Cursor) -> dict[str, int]:
+    return dict(connection.execute("select key, slot from tag_slots order by slot").fetchall())
 
 
 def _runs(links: Sequence[Link]) -> Iterator[tuple[SegmentKind, list[Link]]]:
@@ -192,26 +202,24 @@ def _promote(cursor: Cursor, segments: Sequence[Segment], slots: dict[str, int])
         return
     keys: dict[str, None] = {}
     for segment in segments:
-        for tags in segment.distinct("tags"):
-            keys |= dict.fromkeys(tags or {})
+        for tags in segment.tag_sets:
+            keys |= dict.fromkeys(tags)
     for key in [key for key in keys if key not in slots][: TAG_SLOTS - len(slots)]:
         slots[key] = len(slots) + 1
+        cursor.execute(f"alter table events add column tag_{slots[key]} varchar")
         cursor.execute("insert into tag_slots values (?, ?)", [key, slots[key]])
 
 
-def _insert(cursor: Cursor, step: Step) -> None:
-    with _step_table(cursor, step):
-        cursor.execute("insert into events by name select * from step")
-
-
 @contextmanager
-def _step_table(cursor: Cursor, step: Step) -> Iterator[None]:
-    """Let statements read `step`. By its name: a file's variables are out of bounds here."""
-    cursor.register("step", arrow.stream(step.rows, step.columns))
+def _tables(cursor: Cursor, **tables: Table) -> Iterator[None]:
+    """Let statements read tables. By their names: a file's variables are out of bounds here."""
+    for name, table in tables.items():
+        cursor.register(name, arrow.stream(table.rows, table.columns))
     try:
         yield
     finally:
-        cursor.unregister("step")
+        for name in tables:
+            cursor.unregister(name)
 
 
 def _abandon(cursor: Cursor) -> None:

@@ -5,16 +5,15 @@ from typing import Any
 
 from tokenwatcher_server.events.query import EventFilter, Scope, UsageQuery, UsageRow
 from tokenwatcher_server.events.store import StoredEvent
-from tokenwatcher_server.stores.embedded.columns import Columns, Cursor
+from tokenwatcher_server.stores.embedded.columns import Columns
 from tokenwatcher_server.stores.embedded.dialect import duckdb_dialect
 from tokenwatcher_server.stores.embedded.identity import pack_id, pack_ids
 from tokenwatcher_server.stores.embedded.journal import Held, JournalReader
 from tokenwatcher_server.stores.embedded.rows import selected, stored_events
-from tokenwatcher_server.stores.embedded.schema import ID_TEXT, NUMBER_OF
+from tokenwatcher_server.stores.embedded.schema import ID_TEXT, STORED_COLUMNS
 from tokenwatcher_server.stores.sql import (
     EVENTS,
     Bindings,
-    Statement,
     events_where,
     scope_condition,
     usage_rows,
@@ -22,15 +21,16 @@ from tokenwatcher_server.stores.sql import (
 )
 
 MOST_TAG_KEYS = 100
-_ID, _WORKSPACE = NUMBER_OF["id"], NUMBER_OF["workspace_id"]
+_ID, _WORKSPACE = map(list(STORED_COLUMNS).index, ("id", "workspace_id"))
 
 
 def usage(columns: Columns, queries: Sequence[UsageQuery]) -> list[list[UsageRow]]:
-    dialect = duckdb_dialect(columns.tag_slots)
-    with columns.snapshot() as cursor:
+    with columns.snapshot() as snapshot:
+        dialect = duckdb_dialect(snapshot.tag_slots)
+        statements = [usage_statement(query, EVENTS, dialect) for query in queries]
         return [
-            usage_rows(query, _rows(cursor, usage_statement(query, EVENTS, dialect)))
-            for query in queries
+            usage_rows(query, snapshot.rows(statement.text, statement.values))
+            for query, statement in zip(queries, statements, strict=True)
         ]
 
 
@@ -40,25 +40,23 @@ def events(columns: Columns, journal: JournalReader, wanted: EventFilter) -> lis
     1. Find how far back the page reaches, by time alone: that reads one column.
     2. Read the events since then whole, in order of time and id.
     """
-    slots = columns.tag_slots
-    bindings = Bindings()
-    where = events_where(wanted, duckdb_dialect(slots), bindings)
-    limit = bindings.bind(wanted.limit)
-    reach = (
-        "select min(occurred_at) from (select occurred_at from events"
-        f" where {where} order by occurred_at desc limit {limit})"
-    )
-    with columns.snapshot() as cursor:
-        [(oldest,)] = _rows(cursor, Statement(reach, bindings.values))
+    with columns.snapshot() as snapshot:
+        bindings = Bindings()
+        where = events_where(wanted, duckdb_dialect(snapshot.tag_slots), bindings)
+        limit = bindings.bind(wanted.limit)
+        reach = (
+            "select min(occurred_at) from (select occurred_at from events"
+            f" where {where} order by occurred_at desc limit {limit})"
+        )
+        [(oldest,)] = snapshot.rows(reach, bindings.values)
         if oldest is None:
             return []
         page = (
-            f"select {selected(slots)} from events"
+            f"select {selected(snapshot.tag_slots)} from events"
             f" where {where} and occurred_at >= {bindings.bind(oldest)}"
             f" order by occurred_at desc, {ID_TEXT} desc limit {limit}"
         )
-        rows = _rows(cursor, Statement(page, bindings.values))
-    return _stored(rows, slots, journal)
+        return _stored(snapshot.rows(page, bindings.values), snapshot.tag_slots, journal)
 
 
 def event(
@@ -74,41 +72,35 @@ def event(
     sequences = [held.sequence for held in journal.find(keys).values()]
     if not sequences:
         return None
-    slots = columns.tag_slots
     bindings = Bindings()
-    text = (
-        f"select {selected(slots)} from events"
-        f" where sequence in ({bindings.bind_all(sequences)})"
+    where = (
+        f"sequence in ({bindings.bind_all(sequences)}) and {scope_condition(scope, bindings)}"
         f" and {ID_TEXT} = {bindings.bind(event_id)}"
-        f" and {scope_condition(scope, bindings)} order by sequence limit 1"
     )
-    with columns.snapshot() as cursor:
-        rows = _rows(cursor, Statement(text, bindings.values))
-    found = _stored(rows, slots, journal)
+    with columns.snapshot() as snapshot:
+        text = f"select {selected(snapshot.tag_slots)} from events where {where}"
+        rows = snapshot.rows(text + " order by sequence limit 1", bindings.values)
+        found = _stored(rows, snapshot.tag_slots, journal)
     return found[0] if found else None
 
 
 def tag_keys(columns: Columns, scope: Scope) -> list[str]:
     bindings = Bindings()
     where = scope_condition(scope, bindings)
-    slots = columns.tag_slots
-    counts = ["count(tags)", *(f"count(tag_{slot})" for slot in slots.values())]
-    with columns.snapshot() as cursor:
+    with columns.snapshot() as snapshot:
+        slots = snapshot.tag_slots
+        counts = ["count(tags)", *(f"count(tag_{slot})" for slot in slots.values())]
         text = f"select {', '.join(counts)} from events where {where}"
-        [(others, *promoted)] = _rows(cursor, Statement(text, bindings.values))
+        [(others, *promoted)] = snapshot.rows(text, bindings.values)
         used = dict(zip(slots, promoted, strict=True))
         if others:
             text = (
                 "select key, count(*) from (select unnest(map_keys(tags)) as key"
                 f" from events where {where}) group by key"
             )
-            used |= dict(_rows(cursor, Statement(text, bindings.values)))
+            used |= dict(snapshot.rows(text, bindings.values))
     ordered = sorted(used, key=lambda key: (-used[key], key))
     return [key for key in ordered if used[key]][:MOST_TAG_KEYS]
-
-
-def _rows(cursor: Cursor, statement: Statement) -> list[tuple[Any, ...]]:
-    return cursor.execute(statement.text, statement.values).fetchall()
 
 
 def _stored(

@@ -1,7 +1,7 @@
 """Rows of the columns file as events again."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -10,22 +10,21 @@ from tokenwatcher_server.events.store import StoredEvent
 from tokenwatcher_server.events.tokens import Tokens
 from tokenwatcher_server.stores.embedded.rates import unfold
 from tokenwatcher_server.stores.embedded.schema import (
-    COLUMNS,
     COST_COLUMNS,
     EVENT_COLUMNS,
     ID_TEXT,
+    STORED_COLUMNS,
     TOKEN_COLUMNS,
-    Kind,
 )
 
-_STORED = tuple(column.name for column in COLUMNS)
-_JSON = tuple(column.name for column in COLUMNS if column.kind is Kind.JSON)
-_decoder = msgspec.json.Decoder(dict[str, Any])
+_SELECTED = (*STORED_COLUMNS, "details")
+_ABSENT: Final[dict[str, Any]] = dict.fromkeys(EVENT_COLUMNS) | {"tags": {}, "metadata": {}, "server_tool_calls": {}}
+_details = msgspec.json.Decoder(dict[str, Any])
 
 
 def selected(tag_slots: Mapping[str, int]) -> str:
     """What to select for `stored_events`."""
-    stored = [ID_TEXT if name == "id" else name for name in _STORED]
+    stored = [ID_TEXT if name == "id" else name for name in _SELECTED]
     return ", ".join([*stored, *(f"tag_{slot}" for slot in tag_slots.values())])
 
 
@@ -43,10 +42,10 @@ def _stored_event(
     tag_slots: Mapping[str, int],
     digests: Mapping[tuple[str, str], bytes],
 ) -> StoredEvent:
-    values: dict[str, Any] = dict(zip(_STORED, row, strict=False))
-    for name in _JSON:
-        values[name] = _decoder.decode(values[name]) if values[name] else {}
-    promoted = zip(tag_slots, row[len(_STORED) :], strict=True)
+    values: dict[str, Any] = _ABSENT | dict(zip(_SELECTED, row, strict=False))
+    if details := values.pop("details"):
+        values |= _details.decode(details)
+    promoted = zip(tag_slots, row[len(_SELECTED) :], strict=True)
     values["tags"] = (values["tags"] or {}) | {
         key: value for key, value in promoted if value is not None
     }

@@ -52,7 +52,6 @@ COLUMNS = (
 )
 NUMBER_OF = {column.name: number for number, column in enumerate(COLUMNS)}
 
-# where each column's value lives: the structs' own field order is the order of `astuple`
 SHAPE_COLUMNS = (
     "workspace_id", "project_id", "event_type", "status", "provider", "model", "usage_quality",
     "requested_model", "service_tier", "requested_service_tier", "streaming", "error_type",
@@ -60,6 +59,13 @@ SHAPE_COLUMNS = (
 )  # fmt: skip
 """What calls of one kind have in common: a commit holds few combinations of these."""
 
+DETAIL_COLUMNS = (
+    "requested_service_tier", "trace_id", "span_id", "parent_span_id", "error_message",
+    "metadata", "server_tool_calls", "stated_cost", "prompt", "completion",
+)  # fmt: skip
+"""What is shown but never asked for: in DuckDB one JSON text, as every column has its price."""
+
+# where each column's value lives: the structs' own field order is the order of `astuple`
 EVENT_COLUMNS = Event.__struct_fields__
 TOKEN_COLUMNS = Tokens.__struct_fields__
 COST_COLUMNS = tuple(
@@ -68,8 +74,22 @@ COST_COLUMNS = tuple(
 PRICE_COLUMNS = ("cost_total", "cost_rates", "cost_fees", "cache_savings",
                  "price_id", "price_match", "unpriced_reason")  # fmt: skip
 """What a repricing replaces."""
-ID_TEXT = "coalesce(other_id, id::varchar)"
-"""An id's own text: UUIDs are in the column `id`, all others in `other_id`."""
 REPRICING_COLUMNS = tuple(
     COLUMNS[NUMBER_OF[name]] for name in ("sequence", "workspace_id", "id", *PRICE_COLUMNS)
 )
+ID_TEXT = "coalesce(other_id, id::varchar)"
+"""An id's own text: UUIDs are in the column `id`, all others in `other_id`."""
+
+_TYPES = {Kind.ID: "UUID", Kind.INSTANT: "BIGINT"}
+STORED_COLUMNS = {
+    column.name: _TYPES.get(column.kind, column.kind.value)
+    for column in COLUMNS
+    if column.name not in DETAIL_COLUMNS
+}
+"""The columns that DuckDB has an own one for, and their types there."""
+DERIVED_COLUMNS = {
+    "other_id": "VARCHAR",
+    "details": "VARCHAR",
+    "input_tokens": "BIGINT",
+    "output_tokens": "BIGINT",
+}

@@ -1,17 +1,17 @@
 """A segment: the events of one commit as columns, packed small.
 
-The form is a msgpack array `[rows, codes, shapes, columns]`, compressed with zstd, where shapes
-and columns are maps from column numbers. Calls of one kind share most of what is said of them:
-each such combination is a shape, stored once, and `codes` says which one a row has. Of the
-other columns, one that holds nothing is left out and one that holds a single value is stored
-once. Numbers and ids are bytes, all their first ones before all their second ones, which
-compresses well and makes no object of each; instants are kept as differences to the one
-before. It is as compact for one event as for a thousand.
+The form is a msgpack array, compressed with zstd: the rows, the shapes, the tag sets, and the
+other columns as a map from their numbers. Calls of one kind share most of what is said of
+them: each such combination is a shape, stored once, and a code says which one a row has; the
+same goes for tags. Of the other columns, one that holds nothing is left out and one that
+holds a single value is stored once. Numbers and ids are bytes, all their first ones before
+all their second ones, which compresses well and makes no object of each; instants are kept as
+differences to the one before. It is as compact for one event as for a thousand.
 """
 
 import sys
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -44,26 +44,39 @@ Numbers = NDArray[np.int64]
 Codes = NDArray[np.int32]
 Values = Sequence[Any]
 
+_Coded = tuple[bytes | None, Any]
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(tuple[int, bytes | None, dict[int, list[Any]], dict[int, Any]])
+_decoder = msgspec.msgpack.Decoder(
+    tuple[
+        int,
+        tuple[bytes | None, dict[int, list[Any]]],
+        tuple[bytes | None, list[dict[str, str]]],
+        dict[int, Any],
+    ]
+)
 
 
 class Segment(msgspec.Struct, frozen=True):
-    """Columns by name; `codes` says which shape each row has, None where there is one shape.
+    """Columns by name, of three kinds.
 
-    A column is a constant, a list with a value a row, `Numbers`, or ids as bytes of UUIDs. In
-    `shapes` it has a value for every shape.
+    `shapes` have a value for every shape, and `shape_codes` say which shape each row has; so do
+    `tag_codes` of `tag_sets`. Without codes, all rows have the first. One of `columns` is a
+    constant, a list with a value a row, `Numbers`, or ids as bytes of UUIDs.
     """
 
     rows: int
-    codes: Codes | None
+    shape_codes: Codes | None
     shapes: dict[str, list[Any]]
+    tag_codes: Codes | None
+    tag_sets: list[dict[str, str]]
     columns: dict[str, Any]
 
     def values(self, name: str) -> list[Any]:
         """Give a column as one Python value a row."""
         if name in self.shapes:
-            return self._shaped(self.shapes[name])
+            return self._spread(self.shape_codes, self.shapes[name])
+        if name == "tags":
+            return self._spread(self.tag_codes, self.tag_sets)
         column = self.columns.get(name)
         if isinstance(column, np.ndarray):
             return [None if value == ABSENT else value for value in column.tolist()]
@@ -73,15 +86,13 @@ class Segment(msgspec.Struct, frozen=True):
             return column
         return [column] * self.rows
 
-    def distinct(self, name: str) -> list[Any]:
-        """Like `values`, but a constant once."""
-        column = self.columns.get(name)
-        return column if isinstance(column, list) else [column]
+    def shape_count(self) -> int:
+        return max(map(len, self.shapes.values()), default=1)
 
-    def _shaped(self, values: list[Any]) -> list[Any]:
-        if self.codes is None:
-            return values * self.rows
-        return [values[code] for code in self.codes.tolist()]
+    def _spread(self, codes: Codes | None, values: list[Any]) -> list[Any]:
+        if codes is None:
+            return values[:1] * self.rows
+        return [values[code] for code in codes.tolist()]
 
 
 def gather(events: Sequence[PricedEvent]) -> dict[str, Values]:
@@ -109,30 +120,38 @@ def _transpose(names: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> dict[st
 
 
 def encode(rows: int, columns: Mapping[str, Values]) -> bytes:
-    codes, shapes = _shapes(columns)
     body: dict[int, Any] = {}
     for name, values in columns.items():
-        if name in SHAPE_COLUMNS:
-            continue
         number = NUMBER_OF[name]
+        if name in SHAPE_COLUMNS or name == "tags":
+            continue
         if (packed := _packed(COLUMNS[number].kind, rows, values)) is not None:
             body[number] = packed
-    return zstd.compress(_encoder.encode((rows, codes, shapes, body)), _LEVEL)
+    tag_sets = _tag_sets(columns.get("tags", ({},)))
+    return zstd.compress(_encoder.encode((rows, _shapes(columns), tag_sets, body)), _LEVEL)
 
 
-def _shapes(columns: Mapping[str, Values]) -> tuple[bytes | None, dict[int, Values]]:
+def _shapes(columns: Mapping[str, Values]) -> _Coded:
     names = [name for name in SHAPE_COLUMNS if name in columns]
-    found: dict[tuple[Any, ...], int] = {}
-    codes = [
-        found.setdefault(shape, len(found))
-        for shape in zip(*[columns[name] for name in names], strict=True)
-    ]
-    shapes: dict[int, Values] = {
+    codes, found = _coded(zip(*[columns[name] for name in names], strict=True))
+    shapes = dict(zip(names, zip(*found, strict=True), strict=True))
+    return codes, {
         NUMBER_OF[name]: values
-        for name, values in zip(names, zip(*found, strict=True), strict=True)
+        for name, values in shapes.items()
         if values.count(None) < len(found)
     }
-    return (None if len(found) == 1 else _pack(np.array(codes, np.int32)), shapes)
+
+
+def _tag_sets(tags: Values) -> _Coded:
+    codes, found = _coded(tuple(each.items()) for each in tags)
+    return codes, [dict(each) for each in found]
+
+
+def _coded(values: Iterable[Hashable]) -> tuple[bytes | None, list[Any]]:
+    """Number the different values in the order they come, and give each one's number."""
+    found: dict[Hashable, int] = {}
+    codes = [found.setdefault(value, len(found)) for value in values]
+    return (None if len(found) == 1 else _pack(np.array(codes, np.int32)), list(found))
 
 
 def _packed(kind: Kind, rows: int, values: Values) -> Any:
@@ -173,15 +192,17 @@ def _unpack(data: bytes, dtype: str) -> NDArray[Any]:
 def decode(data: bytes) -> Segment:
     """Read a segment. Raises ValueError where it is not one."""
     try:
-        rows, codes, shapes, body = _decoder.decode(zstd.decompress(data))
+        rows, (codes, shapes), (tag_codes, tag_sets), body = _decoder.decode(zstd.decompress(data))
     except (zstd.ZstdError, msgspec.DecodeError, EOFError) as error:
         raise ValueError(f"not a segment: {error}") from None
     if max((*shapes, *body), default=0) >= len(COLUMNS):
         raise ValueError("a column was written by a newer version")
     return Segment(
         rows=rows,
-        codes=None if codes is None else _unpack(codes, "<i4"),
+        shape_codes=None if codes is None else _unpack(codes, "<i4"),
         shapes={COLUMNS[number].name: values for number, values in shapes.items()},
+        tag_codes=None if tag_codes is None else _unpack(tag_codes, "<i4"),
+        tag_sets=tag_sets,
         columns={
             COLUMNS[number].name: _unpacked(COLUMNS[number].kind, values)
             for number, values in body.items()

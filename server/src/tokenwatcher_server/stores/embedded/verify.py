@@ -38,9 +38,9 @@ class Sums(msgspec.Struct):
 
 def verify(journal: Path, columns: Columns) -> Verification:
     """Check all that was applied to the columns so far; reads beside a running writer."""
-    with columns.snapshot() as cursor:
-        [(applied,)] = cursor.execute("select sequence from applied").fetchall()
-        [found] = cursor.execute(_SUMS).fetchall()
+    with columns.snapshot() as snapshot:
+        [(applied,)] = snapshot.rows("select sequence from applied")
+        [found] = snapshot.rows(_SUMS)
     with closing(JournalReader(journal)) as reader:
         check = _Check(reader, applied)
         faults = list(check.faults())
