@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tokenwatcher.testing import CapturedUsage
 from tokenwatcher.usage import SHAPES, shape_of, shape_of_chunk
 from tokenwatcher.usage.reading import Tokens
 from tokenwatcher.usage.shape import Stream
@@ -225,3 +226,15 @@ def test_step_of_a_run_is_not_counted_beside_its_run() -> None:
         shape.fold(stream, piece)
     tokens = shape.read(stream.answer, "openai").tokens
     assert (tokens.input_tokens, tokens.output_tokens) == (381, 88)
+
+
+def test_second_model_of_an_answer_is_named_by_what_the_answer_says(
+    captured: CapturedUsage,
+) -> None:
+    """On Bedrock too, where the answer's own model is named by what was asked for."""
+    answer = ANSWERS["anthropic-iterations"]["response"]["body"]
+    captured.client.track(lambda: answer, provider="bedrock", model="us.anthropic.claude-sonnet-5")
+    first, second = captured.events
+    assert (first["model"], first["inputTokens"]) == ("us.anthropic.claude-sonnet-5", 55425)
+    assert (second["model"], second["inputTokens"]) == ("claude-opus-4-8", 2543)
+    assert first["responseId"] != second["responseId"]
