@@ -16,6 +16,7 @@ from tokenwatcher_server.events.store import StoreUnavailable
 from tokenwatcher_server.stores.embedded.chain import Link
 from tokenwatcher_server.stores.embedded.columns import Columns
 from tokenwatcher_server.stores.embedded.journal import JournalReader
+from tokenwatcher_server.stores.embedded.prepare import prepare, read
 
 STEP_ROWS = 30_000
 """A step is applied at once when it is this large: a large one costs less for each event."""
@@ -91,7 +92,7 @@ class Applier:
     def _run(self) -> None:
         while self._await_work():
             try:
-                self._columns.apply(self._next_links())
+                self._columns.apply(prepare(read(self._next_links()), self._columns.tag_slots))
             except Exception as error:  # noqa: BLE001 - the journal is safe; the thread must live on
                 _log.exception("applying events to the columns failed; trying again")
                 with self._changed:

@@ -3,7 +3,7 @@
 It holds nothing of its own: lost, damaged or of an older version, it is made anew.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.resources import files as package_files
 from pathlib import Path
@@ -13,18 +13,15 @@ import duckdb
 import msgspec
 
 from tokenwatcher_server.stores.embedded import arrow
-from tokenwatcher_server.stores.embedded.chain import Link, SegmentKind
+from tokenwatcher_server.stores.embedded.prepare import Applied, Prepared
 from tokenwatcher_server.stores.embedded.schema import (
     DERIVED_COLUMNS,
     PRICE_COLUMNS,
     STORED_COLUMNS,
 )
-from tokenwatcher_server.stores.embedded.segment import Segment, decode
-from tokenwatcher_server.stores.embedded.step import Table, event_step, price_step
+from tokenwatcher_server.stores.embedded.step import EventStep, Table
 
 VERSION = 1
-TAG_SLOTS = 24
-"""Tag keys that get a column of their own, in the order they are first seen."""
 MEMORY = "192MB"
 CHECKPOINT = "64MB"
 """How large DuckDB's own log grows before it is folded in; a start after a crash reads it."""
@@ -34,14 +31,6 @@ Cursor = duckdb.DuckDBPyConnection
 
 class ColumnsUnusable(Exception):
     """The file is damaged, or of another version: it has to be made anew."""
-
-
-class Applied(msgspec.Struct, frozen=True):
-    """How far the columns have come along the chain."""
-
-    sequence: int
-    total: int
-    hash: bytes
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -72,35 +61,40 @@ class Columns:
             if fresh:
                 path.chmod(0o600)
                 _create(self._connection)
-            self.applied, self._slots = _read_state(self._connection)
+            self.applied, self._tag_slots = _read_state(self._connection)
         except BaseException:
             self._connection.close()
             raise
 
-    def apply(self, links: Sequence[Link]) -> None:
+    @property
+    def tag_slots(self) -> dict[str, int]:
+        """The tag keys that have a column of their own, and which."""
+        return self._tag_slots
+
+    def apply(self, prepared: Prepared) -> None:
         """Apply the next segments of the chain, and how far that is, in one transaction."""
-        last = links[-1]
-        slots = dict(self._slots)
+        self.load([prepared])
+
+    def load(self, stretch: Iterable[Prepared]) -> None:
+        """Like `apply` for one after the other, all in one transaction."""
         cursor = self._connection.cursor()
-        cursor.execute("begin")
+        last = None
         try:
-            for kind, run in _runs(links):
-                if kind is SegmentKind.EVENTS:
-                    self._apply_events(cursor, run, slots)
-                else:
-                    self._apply_prices(cursor, run)
-            cursor.execute(
-                "update applied set sequence = ?, total = ?, hash = ?",
-                [last.sequence, last.total, last.hash],
-            )
+            cursor.execute("begin")
+            for last in stretch:
+                _apply(cursor, last)
+            if last is not None:
+                cursor.execute("update applied set sequence = ?, total = ?, hash = ?",
+                               list(msgspec.structs.astuple(last.applied)))  # fmt: skip
             cursor.execute("commit")
         except BaseException:
             _abandon(cursor)
             raise
         finally:
             cursor.close()
-        self._slots = slots
-        self.applied = Applied(last.sequence, last.total, last.hash)
+        if last is not None:
+            self._tag_slots = last.tag_slots
+            self.applied = last.applied
 
     @contextmanager
     def snapshot(self) -> Iterator["Snapshot"]:
@@ -115,18 +109,6 @@ class Columns:
 
     def close(self) -> None:
         self._connection.close()
-
-    def _apply_events(self, cursor: Cursor, links: Sequence[Link], slots: dict[str, int]) -> None:
-        segments = [(link.sequence, decode(link.body)) for link in links]
-        _promote(cursor, [segment for _, segment in segments], slots)
-        step = event_step(segments, slots)
-        with _tables(cursor, step=step.rows, shapes=step.shapes, tag_sets=step.tag_sets):
-            cursor.execute(_INSERT)
-
-    def _apply_prices(self, cursor: Cursor, links: Sequence[Link]) -> None:
-        for link in links:  # one after the other: an event may be in several
-            with _tables(cursor, step=price_step(decode(link.body))):
-                cursor.execute(_REPRICE)
 
 
 _INSERT = (
@@ -181,33 +163,17 @@ def _tag_slots(connection: Cursor) -> dict[str, int]:
     return dict(connection.execute("select key, slot from tag_slots order by slot").fetchall())
 
 
-def _runs(links: Sequence[Link]) -> Iterator[tuple[SegmentKind, list[Link]]]:
-    """Neighbours of one kind together."""
-    run: list[Link] = []
-    for link in links:
-        if run and run[0].kind is not link.kind:
-            yield run[0].kind, run
-            run = []
-        run.append(link)
-    if run:
-        yield run[0].kind, run
-
-
-def _promote(cursor: Cursor, segments: Sequence[Segment], slots: dict[str, int]) -> None:
-    """Give a tag key a column of its own at its first sight, while there are some left.
-
-    A key has its column for all of its events, or for none.
-    """
-    if len(slots) == TAG_SLOTS:
-        return
-    keys: dict[str, None] = {}
-    for segment in segments:
-        for tags in segment.tag_sets:
-            keys |= dict.fromkeys(tags)
-    for key in [key for key in keys if key not in slots][: TAG_SLOTS - len(slots)]:
-        slots[key] = len(slots) + 1
-        cursor.execute(f"alter table events add column tag_{slots[key]} varchar")
-        cursor.execute("insert into tag_slots values (?, ?)", [key, slots[key]])
+def _apply(cursor: Cursor, prepared: Prepared) -> None:
+    for key, slot in prepared.promoted.items():
+        cursor.execute(f"alter table events add column tag_{slot} varchar")
+        cursor.execute("insert into tag_slots values (?, ?)", [key, slot])
+    for step in prepared.steps:
+        if isinstance(step, EventStep):
+            with _tables(cursor, step=step.rows, shapes=step.shapes, tag_sets=step.tag_sets):
+                cursor.execute(_INSERT)
+        else:
+            with _tables(cursor, step=step):
+                cursor.execute(_REPRICE)
 
 
 @contextmanager

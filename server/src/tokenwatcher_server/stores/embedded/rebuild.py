@@ -1,43 +1,53 @@
 """Makes what is derived anew from the journal: the columns, and the response index."""
 
 import logging
-import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from itertools import chain, islice
 from pathlib import Path
 
 from tokenwatcher_server.events.store import StoreRefused
 from tokenwatcher_server.stores.embedded.chain import Link
 from tokenwatcher_server.stores.embedded.columns import Columns, ColumnsUnusable
-from tokenwatcher_server.stores.embedded.files import StoreFiles, claimed, prepare
+from tokenwatcher_server.stores.embedded.files import StoreFiles, claimed
+from tokenwatcher_server.stores.embedded.files import prepare as prepare_folder
 from tokenwatcher_server.stores.embedded.journal import JournalReader
+from tokenwatcher_server.stores.embedded.prepare import Prepared, Read, prepare, read
 from tokenwatcher_server.stores.embedded.response_index import ResponseIndex
 from tokenwatcher_server.stores.embedded.writing import learn
 
-STEP_ROWS = 60_000
+STEP_ROWS = 20_000
+STRETCH_ROWS = 2_000_000
+"""Rows in one transaction: what is rebuilt is written once, not again at every checkpoint."""
+SILENT_ROWS = 200_000
+"""So many missing rows the applier adds by itself beside a running server."""
 
 Progress = Callable[[int, int], None]
+Learn = Callable[[Sequence[Read]], None]
 
 _log = logging.getLogger(__name__)
 
 
 def open_columns(files: StoreFiles, journal: JournalReader, *, threads: int) -> Columns:
-    """Open the columns, or start empty ones where they are lost or can't be used.
-
-    The applier fills empty columns from the journal, so nothing but time is lost.
-    """
+    """Open the columns; where they are lost or can't be used, make them anew first."""
     try:
         columns = Columns(files.columns, files.spill, threads=threads)
-        if journal.hash_at(columns.applied.sequence) == columns.applied.hash:
-            return columns
-        columns.close()
-        reason = "it belongs to another journal"
+        _check_belongs(columns, journal)
     except ColumnsUnusable as unusable:
-        reason = str(unusable)
-    _log.warning("%s is made anew from the journal: %s", files.columns.name, reason)
-    _remove_columns(files.columns)
-    return Columns(files.columns, files.spill, threads=threads)
+        _log.warning("%s is made anew from the journal: %s", files.columns.name, unusable)
+        _remove_columns(files.columns)
+        columns = Columns(files.columns, files.spill, threads=threads)
+    if journal.head().total - columns.applied.total > SILENT_ROWS:
+        _fill(columns, journal, lambda _: None, _log_progress)
+    return columns
+
+
+def _check_belongs(columns: Columns, journal: JournalReader) -> None:
+    if journal.hash_at(columns.applied.sequence) != columns.applied.hash:
+        columns.close()
+        raise ColumnsUnusable("it belongs to another journal")
 
 
 def rebuild(files: StoreFiles, progress: Progress) -> int:
@@ -47,26 +57,77 @@ def rebuild(files: StoreFiles, progress: Progress) -> int:
     """
     if not files.journal.exists():
         raise StoreRefused(f"there is no journal in {files.folder}: nothing to make anew from")
-    prepare(files)
+    prepare_folder(files)
     new = files.columns.with_suffix(".new")
     with claimed(files), closing(JournalReader(files.journal)) as journal:
         _remove_columns(new)
         shutil.rmtree(files.responses)
         files.responses.mkdir(mode=0o700)
-        total = journal.head().total
         with (
-            closing(Columns(new, files.spill, threads=os.cpu_count() or 1)) as columns,
+            closing(Columns(new, files.spill, threads=1)) as columns,
             closing(ResponseIndex(files.responses, journal.hash_at)) as responses,
         ):
             numbers = journal.workspace_numbers()
-            for step in _steps(journal.links(0)):
-                columns.apply(step)
-                for link in step:
-                    learn(responses, link, numbers)
-                progress(columns.applied.total, total)
+
+            def learn_all(segments: Sequence[Read]) -> None:
+                for link, segment in segments:
+                    learn(responses, link, segment, numbers)
+
+            _fill(columns, journal, learn_all, progress)
+            total = columns.applied.total
         _remove_columns(files.columns)
         new.replace(files.columns)
     return total
+
+
+def _fill(columns: Columns, journal: JournalReader, also: Learn, progress: Progress) -> None:
+    """Bring columns up to the journal: one thread prepares what the other one writes."""
+    total = journal.head().total
+    steps = _steps(journal.links(columns.applied.sequence))
+    with ThreadPoolExecutor(1, "rebuild") as ahead:
+        prepared = _prepared(steps, columns.tag_slots, also, ahead)
+        while stretch := list(islice(prepared, 1)):
+            columns.load(_reported(_stretch(chain(stretch, prepared)), total, progress))
+
+
+def _prepared(
+    steps: Iterator[list[Link]], tag_slots: dict[str, int], also: Learn, ahead: ThreadPoolExecutor
+) -> Iterator[Prepared]:
+    """Prepare each step while the one before it is being used."""
+
+    def work(links: list[Link], slots: dict[str, int]) -> Prepared:
+        segments = read(links)
+        also(segments)
+        return prepare(segments, slots)
+
+    following: Future[Prepared] | None = None
+    for links in chain(steps, [None]):
+        ready = following.result() if following else None
+        slots = ready.tag_slots if ready else tag_slots
+        following = ahead.submit(work, links, slots) if links else None
+        if ready:
+            yield ready
+
+
+def _stretch(prepared: Iterator[Prepared]) -> Iterator[Prepared]:
+    """As much as goes into one transaction."""
+    first = None
+    for each in prepared:
+        first = first or each
+        yield each
+        if each.applied.total - first.applied.total >= STRETCH_ROWS:
+            return
+
+
+def _reported(prepared: Iterator[Prepared], total: int, progress: Progress) -> Iterator[Prepared]:
+    for each in prepared:
+        yield each
+        progress(each.applied.total, total)
+
+
+def _log_progress(done: int, total: int) -> None:
+    if done == total or done % 1_000_000 < STEP_ROWS:
+        _log.warning("events made anew: %d of %d", done, total)
 
 
 def _steps(links: Iterable[Link]) -> Iterator[list[Link]]:

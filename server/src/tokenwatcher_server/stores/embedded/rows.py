@@ -18,7 +18,11 @@ from tokenwatcher_server.stores.embedded.schema import (
 )
 
 _SELECTED = (*STORED_COLUMNS, "details")
-_ABSENT: Final[dict[str, Any]] = dict.fromkeys(EVENT_COLUMNS) | {"tags": {}, "metadata": {}, "server_tool_calls": {}}
+_ABSENT: Final[dict[str, Any]] = dict.fromkeys(EVENT_COLUMNS) | {
+    "tags": {},
+    "metadata": {},
+    "server_tool_calls": {},
+}
 _details = msgspec.json.Decoder(dict[str, Any])
 
 

@@ -195,19 +195,23 @@ def _ids(parts: Sequence[Segment]) -> dict[str, Any]:
 
 
 def _details(parts: Sequence[Segment]) -> dict[str, Any]:
-    """What is only shown, as one JSON text; null where there is nothing of it."""
-    names = {*chain.from_iterable((*part.columns, *part.shapes) for part in parts)}
-    held = sorted(names & set(DETAIL_COLUMNS))
-    if not held:
+    """What is only shown, as one JSON text; null where there is nothing of it, as in most rows."""
+    details: dict[int, dict[str, Any]] = {}
+    start = 0
+    for part in parts:
+        for name in DETAIL_COLUMNS:
+            if name not in part.columns and name not in part.shapes:
+                continue
+            for row, value in enumerate(part.values(name), start):
+                if value not in _NOTHING:
+                    details.setdefault(row, {})[name] = value
+        start += part.rows
+    if not details:
         return {}
-    columns = [_values(name, parts) for name in held]
-    texts = [
-        _json.encode(
-            {name: value for name, value in zip(held, row, strict=True) if value not in _NOTHING}
-        )
-        for row in zip(*columns, strict=True)
-    ]
-    return {"details": arrow.texts([None if text == b"{}" else text.decode() for text in texts])}
+    texts: list[str | None] = [None] * start
+    for row, held in details.items():
+        texts[row] = _json.encode(held).decode()
+    return {"details": arrow.texts(texts)}
 
 
 _BUILD: dict[Kind, Callable[[Sequence[Any]], Any]] = {

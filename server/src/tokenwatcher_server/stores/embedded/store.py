@@ -24,6 +24,7 @@ from tokenwatcher_server.stores.embedded.files import StoreFiles, claimed, files
 from tokenwatcher_server.stores.embedded.journal import Journal, JournalReader
 from tokenwatcher_server.stores.embedded.rebuild import open_columns
 from tokenwatcher_server.stores.embedded.response_index import ResponseIndex
+from tokenwatcher_server.stores.embedded.segment import decode
 from tokenwatcher_server.stores.embedded.verify import verify
 from tokenwatcher_server.stores.embedded.writing import Writer, learn
 
@@ -118,7 +119,7 @@ class EmbeddedStore:
     def _catch_up_responses(self) -> None:
         numbers = self._reader.workspace_numbers()
         for link in self._reader.links(self._responses.covered):
-            learn(self._responses, link, numbers)
+            learn(self._responses, link, decode(link.body), numbers)
 
     def _close(self) -> None:
         self._writing.shutdown()

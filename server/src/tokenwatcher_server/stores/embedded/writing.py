@@ -16,7 +16,12 @@ from tokenwatcher_server.stores.embedded.identity import (
 from tokenwatcher_server.stores.embedded.journal import Journal, NewEvents
 from tokenwatcher_server.stores.embedded.response_index import ResponseIndex
 from tokenwatcher_server.stores.embedded.schema import TOKEN_COLUMNS
-from tokenwatcher_server.stores.embedded.segment import decode, encode, gather, gather_costs
+from tokenwatcher_server.stores.embedded.segment import (
+    Segment,
+    encode,
+    gather,
+    gather_costs,
+)
 
 
 class Writer:
@@ -105,15 +110,15 @@ class Writer:
         self._announce(link)
 
 
-def learn(responses: ResponseIndex, link: Link, numbers: Mapping[str, int]) -> None:
+def learn(
+    responses: ResponseIndex, link: Link, segment: Segment, numbers: Mapping[str, int]
+) -> None:
     """Add a segment of the journal to the response index again."""
-    responses.add(_answers(link, numbers), link.sequence, link.hash, link.rows)
+    answers = _answers(segment, numbers) if link.kind is SegmentKind.EVENTS else []
+    responses.add(answers, link.sequence, link.hash, link.rows)
 
 
-def _answers(link: Link, numbers: Mapping[str, int]) -> list[bytes]:
-    if link.kind is not SegmentKind.EVENTS:
-        return []
-    segment = decode(link.body)
+def _answers(segment: Segment, numbers: Mapping[str, int]) -> list[bytes]:
     if "response_id" not in segment.columns:
         return []
     tokens = zip(*[segment.values(name) for name in TOKEN_COLUMNS], strict=True)
