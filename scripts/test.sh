@@ -14,4 +14,12 @@ if ! have_chromium; then
   fi
 fi
 
-exec .venv/bin/python -m pytest -n "${TEST_PROCESSES:-2}" --dist loadgroup "$@"
+run() { .venv/bin/python -m pytest -n "${TEST_PROCESSES:-2}" "$@"; }
+
+if [ "$#" -gt 0 ]; then
+  run "$@"
+else
+  # apart: the browser's driver keeps an event loop running in its process
+  run --ignore server/tests/browser
+  run server/tests/browser
+fi
