@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from datetime import datetime
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from tokenwatcher.call import Call
 from tokenwatcher.event import Event, Facts, Tags, instant_ns, whole
@@ -19,7 +19,11 @@ from tokenwatcher.tally import Stats, log
 from tokenwatcher.transport import HttpTransport, Transport
 from tokenwatcher.usage.reading import Failure, Quality, Tokens
 
+if TYPE_CHECKING:
+    from tokenwatcher.wrap import Recording
+
 T = TypeVar("T")
+C = TypeVar("C")
 
 
 class TokenWatcher:
@@ -265,6 +269,33 @@ class TokenWatcher:
             return None
         return event.id if self._recorder.record(event) else None
 
+    def wrap(self, client: C, *, provider: str | None = None) -> C:
+        """Record every call made through a client of a supported library; gives it back.
+
+        The client stays what it is, and its calls return what they returned before, streams
+        included. `provider` says who answers where the client's address does not tell. Raises
+        TypeError for an object that is no such client.
+        """
+        from tokenwatcher.wrap import wrap_client
+
+        return wrap_client(client, self._recording(provider))
+
+    def instrument(self) -> None:
+        """Record every call of the supported libraries in this process, without touching code.
+
+        Those that are imported later are included. Done twice it counts once, and a client that
+        is wrapped too counts once.
+        """
+        from tokenwatcher.wrap import instrument
+
+        instrument(self._recording())
+
+    def uninstrument(self) -> None:
+        """Undo `instrument`."""
+        from tokenwatcher.wrap import uninstrument
+
+        uninstrument()
+
     def flush(self, timeout: float = 10.0) -> bool:
         """Wait until all that was recorded so far is sent or given up; False if time ran out."""
         return self._recorder.flush(timeout)
@@ -279,6 +310,17 @@ class TokenWatcher:
     def stats(self) -> Stats:
         """Tell what became of the events so far."""
         return self._recorder.stats()
+
+    def _recording(self, provider: str | None = None) -> Recording:
+        from tokenwatcher.wrap import Recording
+
+        return Recording(self._settings, self._begin, self._swallow, provider)
+
+    def _begin(self, facts: Facts) -> Call:
+        return Call(self._settings, self._recorder, self._base_tags, facts)
+
+    def _swallow(self, error: BaseException) -> None:
+        self._recorder.tally.internal(error)
 
     def _with_base(self, tags: Tags | None) -> Tags:
         return {**self._base_tags, **tags} if tags else self._base_tags

@@ -1,0 +1,38 @@
+"""The supported libraries: one line each, imported when it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any
+
+from tokenwatcher.wrap.provider import Provider
+
+FILES = MappingProxyType(
+    {
+        "openai": "tokenwatcher.wrap.openai",
+        "anthropic": "tokenwatcher.wrap.anthropic",
+    }
+)
+"""The top-level package of each library, and the module that holds its `PROVIDER`."""
+
+
+def providers() -> Iterator[Provider]:
+    """Give every supported provider."""
+    for name in FILES:
+        yield _load(name)
+
+
+def provider_of(client: Any) -> Provider | None:
+    """Find whose client an object is, by the modules and names of its classes."""
+    for kind in type(client).__mro__:
+        package = kind.__module__.partition(".")[0]
+        if package in FILES and kind.__name__ in _load(package).clients:
+            return _load(package)
+    return None
+
+
+def _load(package: str) -> Provider:
+    provider: Provider = import_module(FILES[package]).PROVIDER
+    return provider
