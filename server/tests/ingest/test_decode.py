@@ -38,6 +38,21 @@ def test_a_good_event_is_decoded_with_its_buckets() -> None:
     assert decoded.unknown_fields == 0
 
 
+def test_a_time_without_an_offset_is_utc() -> None:
+    times = ("2026-05-01T12:00:00", "2026-05-01T12:00:00Z", "2026-05-01T14:00:00+02:00")
+    decoded = [decode_event(body_of(timestamp=time), NOW_US).occurred_at for time in times]
+    assert decoded == [[1_777_636_800_000_000]] * 3
+
+
+def test_an_event_without_a_time_occurred_when_it_came() -> None:
+    assert decode_event(body_of(), NOW_US).occurred_at == [NOW_US]
+
+
+def test_an_escaped_quote_can_not_hide_a_repeated_key() -> None:
+    body = body_of(userId='a"b').replace(b'\\"', b"\\u0022")[:-1] + b', "model": "other"}'
+    assert refusal_of(body).issues[0].path == "model"
+
+
 def test_unknown_fields_are_ignored_and_counted() -> None:
     assert decode_event(body_of(pricing={"rate": 0}, workspace_id="x"), NOW_US).unknown_fields == 2
 

@@ -1,7 +1,6 @@
 """The key decides where an event goes; the event only chooses within that."""
 
 import asyncio
-from datetime import UTC, datetime
 from decimal import Decimal
 
 import msgspec
@@ -36,8 +35,8 @@ def choose(writer: Writer, *events: WireEvent) -> list[ProjectId]:
     return asyncio.run(choose_projects(events, writer, TwoProjects(), single=False))
 
 
-def scoped(event: WireEvent, policy: Policy = CLOSED) -> Event:
-    decoded = Decoded([event], [Tokens()], [canonical_form(event)], 0)
+def scoped(event: WireEvent, policy: Policy = CLOSED, occurred_at: int = NOW_US) -> Event:
+    decoded = Decoded([event], [Tokens()], [occurred_at], [canonical_form(event)], 0)
     return scope(decoded, [PROJECT], WORKSPACE, policy, NOW_US)[0]
 
 
@@ -77,10 +76,20 @@ def test_defaults_are_filled_in() -> None:
     assert scoped(wire(event_type="error", error_type="timeout")).status == "error"
 
 
-def test_a_time_without_an_offset_is_utc() -> None:
-    naive = datetime(2026, 5, 1, 12, 0)  # noqa: DTZ001 - that is the case
-    aware = naive.replace(tzinfo=UTC)
-    assert scoped(wire(timestamp=naive)).occurred_at == scoped(wire(timestamp=aware)).occurred_at
+def test_every_field_of_the_wire_keeps_its_name() -> None:
+    texts = {
+        field.name: f"{field.name} said"
+        for field in msgspec.structs.fields(Event)
+        if field.name in WireEvent.__struct_fields__ and "str" in str(field.type)
+    }
+    chosen = {"event_type": "error", "status": "success", "usage_quality": "partial"}
+    numbers = {"latency_ms": 7, "time_to_first_token_ms": 5, "streaming": True}
+    dicts = {"tags": {"a": "b"}, "metadata": {"c": "d"}, "server_tool_calls": {"web_search": 1}}
+    said = texts | {"id": "12345678", "project_id": None} | chosen | numbers | dicts
+    event = scoped(wire(**said), Policy(store_prompts=True, allow_cost_override=False), 99)
+    assert event.occurred_at == 99
+    kept = {name: getattr(event, name) for name in said if name != "project_id"}
+    assert kept == {name: value for name, value in said.items() if name != "project_id"}
 
 
 def test_prompts_are_dropped_unless_the_operator_stores_them() -> None:

@@ -1,10 +1,10 @@
 """`tokenwatcher serve`: the server, and at its first start what a newcomer needs to begin."""
 
-import asyncio
 from pathlib import Path
 
 import click
 import msgspec
+import uvloop
 
 from tokenwatcher_server.access.first_start import Welcome
 from tokenwatcher_server.app import App
@@ -39,7 +39,7 @@ def start(settings: Settings, when_ready: WhenReady, *, next_free_port: bool) ->
     try:
         if next_free_port and settings.port:
             settings = _on_free_port(settings)
-        asyncio.run(run_server(settings, when_ready))
+        uvloop.run(run_server(settings, when_ready))
     except (SettingsError, InstanceRefused) as error:
         raise click.ClickException(str(error)) from None
     click.echo("Stopped; everything acknowledged is on disk.")

@@ -16,7 +16,7 @@ Status = Literal["success", "error"]
 UsageQuality = Literal["final", "partial", "inconsistent", "estimated", "missing"]
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """One call. Instants are microseconds since 1970 (UTC), durations are milliseconds."""
 
     id: str

@@ -22,20 +22,23 @@ _event_decoder = msgspec.json.Decoder(WireEvent)
 _batch_decoder = msgspec.json.Decoder(WireBatch)
 _raw_batch_decoder = msgspec.json.Decoder(RawBatch)
 _plain_decoder = msgspec.json.Decoder()
-_canonical_encoder = msgspec.json.Encoder(order="deterministic")
+_canonical_encoder = msgspec.json.Encoder(order="deterministic", decimal_format="number")
 
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-_SPACED_COLON = re.compile(rb'"[ \t\r\n]+:')
+_QUOTES_OF_EVENTS = 2
+_ESCAPE = b"\\u00"
 _ESCAPED_NUL = b"\\u0000"
 _BRACKETED_KEY = re.compile(r"\[\.\.\.\]")
 _PATH = re.compile(r" - at (?:`key` in )?`\$\.?(?P<path>[^`]*)`$")
 
 
 class Decoded(msgspec.Struct, frozen=True):
-    """Good events in the order sent; each one's token buckets and canonical form beside it."""
+    """Good events in the order sent, and what was worked out of each beside it."""
 
     events: list[WireEvent]
     tokens: list[Tokens]
+    occurred_at: list[int]
+    """Microseconds since 1970; the time of receipt where the caller gave none."""
     canonical: list[bytes]
     """What the caller said, the same bytes for a retry whatever the order of its keys."""
     unknown_fields: int
@@ -48,11 +51,12 @@ def decode_event(body: bytes, now_us: int) -> Decoded:
         event = _event_decoder.decode(body)
     except _UNREADABLE as error:
         _refuse(_issues_of(error))
-    tokens, broken = examine(event, now_us, nul_possible=_ESCAPED_NUL in body)
+    tokens, occurred_at, broken = examine(event, now_us, nul_possible=_ESCAPED_NUL in body)
     if broken:
         _refuse(_as_issues(broken, ""))
-    canonical = [canonical_form(event)]
-    return Decoded([event], [tokens], canonical, _look_at_keys(body, canonical, single=True))
+    canonical = canonical_form(event)
+    unknown = _look_at_keys(body, canonical, single=True)
+    return Decoded([event], [tokens], [occurred_at], [canonical], unknown)
 
 
 def decode_batch(body: bytes, now_us: int, *, most_events: int) -> Decoded:
@@ -63,17 +67,21 @@ def decode_batch(body: bytes, now_us: int, *, most_events: int) -> Decoded:
         _refuse_batch(body, error, now_us, most_events)
     _check_size(len(events), most_events)
     nul_possible = _ESCAPED_NUL in body
-    tokens: list[Tokens] = []
-    issues: list[Issue] = []
-    for position, event in enumerate(events):
-        buckets, broken = examine(event, now_us, nul_possible=nul_possible)
-        tokens.append(buckets)
-        if broken:
-            issues += _as_issues(broken, f"events[{position}]")
-    if issues:
-        _refuse(issues)
-    canonical = [canonical_form(event) for event in events]
-    return Decoded(events, tokens, canonical, _look_at_keys(body, canonical, single=False))
+    examined = [examine(event, now_us, nul_possible=nul_possible) for event in events]
+    tokens, occurred_at, broken = map(list, zip(*examined, strict=True))
+    if any(broken):
+        _refuse(_issues_of_batch(broken))
+    canonical = list(map(canonical_form, events))
+    unknown = _look_at_keys(body, b"".join(canonical), single=False)
+    return Decoded(events, tokens, occurred_at, canonical, unknown)
+
+
+def _issues_of_batch(broken: Sequence[Sequence[Broken]]) -> list[Issue]:
+    return [
+        issue
+        for position, of_event in enumerate(broken)
+        for issue in _as_issues(of_event, f"events[{position}]")
+    ]
 
 
 def _check_size(count: int, most_events: int) -> None:
@@ -107,7 +115,7 @@ def _judge(raw: msgspec.Raw, path: str, now_us: int) -> Sequence[Issue]:
         event = _event_decoder.decode(raw)
     except _UNREADABLE as error:
         return _issues_of(error, path)
-    return _as_issues(examine(event, now_us, nul_possible=True)[1], path)
+    return _as_issues(examine(event, now_us, nul_possible=True)[2], path)
 
 
 def _as_issues(broken: Sequence[Broken], path: str) -> list[Issue]:
@@ -131,19 +139,19 @@ def _refuse(issues: Sequence[Issue]) -> NoReturn:
     raise invalid("The input has invalid fields; nothing was stored.", *issues[:MOST_ISSUES])
 
 
-def canonical_form(event: WireEvent) -> bytes:
-    """The event as JSON without defaults, its keys in one order."""
-    return _canonical_encoder.encode(event)
+canonical_form = _canonical_encoder.encode
+"""An event as JSON without defaults, its keys in one order."""
 
 
-def _look_at_keys(body: bytes, canonical: Sequence[bytes], *, single: bool) -> int:
+def _look_at_keys(body: bytes, canonical: bytes, *, single: bool) -> int:
     """Refuse an object with the same key twice; count the fields that nobody knows.
 
-    Most bodies hold exactly the keys that were decoded, each followed by its colon at once:
-    then as many `":` stand in the body as in the canonical forms, and nothing came twice.
+    Most bodies hold exactly the keys and texts that were decoded: then they have as many quotes
+    as the canonical form, and nothing came twice. An escape could stand for a quote, so a body
+    with escapes is always looked at.
     """
-    decoded = sum(event.count(b'":') for event in canonical) + (not single)
-    if body.count(b'":') == decoded and not _SPACED_COLON.search(body):
+    decoded = canonical.count(b'"') + (0 if single else _QUOTES_OF_EVENTS)
+    if body.count(b'"') == decoded and _ESCAPE not in body:
         return 0
     _find_duplicate_keys(body)
     document = _plain_decoder.decode(body)

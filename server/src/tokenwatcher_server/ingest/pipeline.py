@@ -91,9 +91,9 @@ def _conflict(conflict: Conflict, *, single: bool) -> AppError:
 def _count(
     metrics: Metrics, batch: Sequence[PricedEvent], duplicates: int, unknown_fields: int
 ) -> None:
-    metrics.events.labels("stored").inc(len(batch) - duplicates)
+    metrics.stored_events.inc(len(batch) - duplicates)
     if duplicates:
-        metrics.events.labels("duplicate").inc(duplicates)
+        metrics.duplicate_events.inc(duplicates)
     if unknown_fields:
         metrics.unknown_fields.inc(unknown_fields)
     unpriced = sum(

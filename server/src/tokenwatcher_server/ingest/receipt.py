@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from tokenwatcher_server.events.event import Cost, PricedEvent
-from tokenwatcher_server.events.tokens import INPUT_BUCKETS, OUTPUT_BUCKETS
+from tokenwatcher_server.events.tokens import INPUT_BUCKETS
 from tokenwatcher_server.kernel.money import usd_number, usd_text
 
 
@@ -20,6 +20,7 @@ class CostReceipt(msgspec.Struct, frozen=True, rename="camel"):
     price_id: str | None = None
 
 
+_INPUTS = len(INPUT_BUCKETS)
 _UNPRICED = CostReceipt()
 
 
@@ -63,15 +64,12 @@ def batch_receipt(batch: Sequence[PricedEvent], duplicates: int) -> BatchReceipt
 def cost_receipt(cost: Cost) -> CostReceipt:
     if cost.total is None:
         return _UNPRICED
+    amounts = msgspec.structs.astuple(cost.buckets)
     return CostReceipt(
-        input_cost_usd=usd_number(_sum(cost, INPUT_BUCKETS)),
-        output_cost_usd=usd_number(_sum(cost, OUTPUT_BUCKETS)),
+        input_cost_usd=usd_number(sum(filter(None, amounts[:_INPUTS]))),
+        output_cost_usd=usd_number(sum(filter(None, amounts[_INPUTS:]))),
         total_cost_usd=usd_number(cost.total),
         total_cost=usd_text(cost.total),
         priced=True,
         price_id=cost.price_id,
     )
-
-
-def _sum(cost: Cost, buckets: Sequence[str]) -> int:
-    return sum(getattr(cost.buckets, bucket) or 0 for bucket in buckets)

@@ -1,7 +1,7 @@
 """What must hold between the fields of one event, beyond each field's own type and limits."""
 
 from collections.abc import Iterator
-from datetime import UTC
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import msgspec
@@ -19,9 +19,12 @@ Broken = tuple[str, str]
 """The wire name of a field, and what is wrong with it."""
 
 
-def examine(event: WireEvent, now_us: int, *, nul_possible: bool) -> tuple[Tokens, list[Broken]]:
-    """Give the event's token buckets and every rule it breaks (none, for a good event)."""
+def examine(
+    event: WireEvent, now_us: int, *, nul_possible: bool
+) -> tuple[Tokens, int, list[Broken]]:
+    """Give the event's token buckets, its instant, and every rule it breaks (none, if good)."""
     broken: list[Broken] = []
+    occurred_at = now_us
     if event.event_type == "error" or event.input_tokens is None or event.output_tokens is None:
         _check_required(event, broken)
     tokens = Tokens()
@@ -30,25 +33,23 @@ def examine(event: WireEvent, now_us: int, *, nul_possible: bool) -> tuple[Token
     except TokensDisagree as disagreement:
         broken.append((disagreement.part, str(disagreement)))
     if event.timestamp is not None:
-        _check_time(event, now_us, broken)
+        occurred_at = _instant(event.timestamp)
+        _check_time(occurred_at, now_us, broken)
     if event.total_cost_usd is not None:
         _check_amount("totalCostUsd", event.total_cost_usd, broken)
     if event.reported_cost_usd is not None:
         _check_amount("reportedCostUsd", event.reported_cost_usd, broken)
     if nul_possible:
         broken.extend(_nul_characters(event))
-    return tokens, broken
+    return tokens, occurred_at, broken
 
 
-def instant_of(event: WireEvent) -> int | None:
-    """The event's own time in microseconds, None where it has none.
-
-    A time without an offset is taken as UTC. Raises OverflowError before the year 1.
-    """
-    timestamp = event.timestamp
-    if timestamp is None:
-        return None
-    return to_us(timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC))
+def _instant(timestamp: datetime) -> int:
+    """Microseconds since 1970; a time without an offset is taken as UTC."""
+    try:
+        return to_us(timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC))
+    except OverflowError:  # an offset that leads to before the year 1
+        return 0
 
 
 def _check_required(event: WireEvent, broken: list[Broken]) -> None:
@@ -62,11 +63,7 @@ def _check_required(event: WireEvent, broken: list[Broken]) -> None:
             broken.append(("outputTokens", "is required for a usage event"))
 
 
-def _check_time(event: WireEvent, now_us: int, broken: list[Broken]) -> None:
-    try:
-        happened = instant_of(event) or 0
-    except OverflowError:
-        happened = 0
+def _check_time(happened: int, now_us: int, broken: list[Broken]) -> None:
     if happened < now_us - OLDEST_US:
         broken.append(("timestamp", "is more than ten years ago"))
     elif happened > now_us + LATEST_US:

@@ -14,14 +14,14 @@ import msgspec
 from tokenwatcher_server.events.event import Event
 from tokenwatcher_server.events.tokens import Tokens
 from tokenwatcher_server.ingest.decode import Decoded, canonical_form
-from tokenwatcher_server.ingest.rules import instant_of
 from tokenwatcher_server.ingest.secrets import mask_credentials
 from tokenwatcher_server.ingest.wire import TagValue, WireEvent
 from tokenwatcher_server.kernel.errors import Issue, invalid
 from tokenwatcher_server.kernel.ids import ProjectId, WorkspaceId, new_id
 from tokenwatcher_server.kernel.money import PICODOLLARS_PER_USD
 
-_NO_DIGEST = bytes(16)
+DIGEST_BYTES = 16
+_NO_DIGEST = bytes(DIGEST_BYTES)
 _tag_encoder = msgspec.json.Encoder()
 
 
@@ -93,71 +93,98 @@ def scope(
     now_us: int,
 ) -> list[Event]:
     """Turn wire events into events of their projects, with the defaults filled in."""
-    columns = (decoded.events, decoded.tokens, decoded.canonical, project_ids)
+    events, canonical = decoded.events, decoded.canonical
+    if not policy.store_prompts:
+        events, canonical = _without_prompts(events, canonical)
+    digests = _digests(events, canonical, project_ids)
+    columns = (events, decoded.tokens, decoded.occurred_at, digests, project_ids)
     return [
-        _scoped(event, tokens, canonical, project_id, workspace_id, policy, now_us)
-        for event, tokens, canonical, project_id in zip(*columns, strict=True)
+        _scoped(*of_event, workspace_id, now_us, keep_stated_cost=policy.allow_cost_override)
+        for of_event in zip(*columns, strict=True)
     ]
+
+
+def _without_prompts(
+    events: list[WireEvent], canonical: list[bytes]
+) -> tuple[list[WireEvent], list[bytes]]:
+    if all(event.prompt is None and event.completion is None for event in events):
+        return events, canonical
+    stripped = [msgspec.structs.replace(each, prompt=None, completion=None) for each in events]
+    return stripped, list(map(canonical_form, stripped))
+
+
+def _digests(
+    events: Sequence[WireEvent], canonical: Sequence[bytes], project_ids: Sequence[ProjectId]
+) -> list[bytes]:
+    """What tells a retry from another event of the same id: what was said, and its project.
+
+    An event without an id of its own can't be told from a retry, so it needs none.
+    """
+    begun = {each: blake2b(each.encode(), digest_size=DIGEST_BYTES) for each in set(project_ids)}
+    digests = []
+    for event, said, project_id in zip(events, canonical, project_ids, strict=True):
+        digest = begun[project_id].copy()
+        digest.update(said)
+        digests.append(digest.digest() if event.id else _NO_DIGEST)
+    return digests
 
 
 def _scoped(
     wire: WireEvent,
     tokens: Tokens,
-    canonical: bytes,
+    occurred_at: int,
+    content_digest: bytes,
     project_id: ProjectId,
     workspace_id: WorkspaceId,
-    policy: Policy,
-    now_us: int,
+    received_at: int,
+    *,
+    keep_stated_cost: bool,
 ) -> Event:
-    if not policy.store_prompts and (wire.prompt is not None or wire.completion is not None):
-        wire = msgspec.structs.replace(wire, prompt=None, completion=None)
-        canonical = canonical_form(wire)
+    # by position, as naming 37 fields would take four times as long
     event_type = wire.event_type or "usage"
     return Event(
-        id=wire.id or new_id(),
-        content_digest=_digest(canonical, project_id) if wire.id else _NO_DIGEST,
-        workspace_id=workspace_id,
-        project_id=project_id,
-        occurred_at=now_us if wire.timestamp is None else instant_of(wire) or 0,
-        received_at=now_us,
-        event_type=event_type,
-        status=wire.status or ("error" if event_type == "error" else "success"),
-        provider=wire.provider,
-        model=wire.model,
-        tokens=tokens,
-        usage_quality=wire.usage_quality or "final",
-        requested_model=wire.requested_model,
-        service_tier=wire.service_tier,
-        requested_service_tier=wire.requested_service_tier,
-        server_tool_calls=wire.server_tool_calls or {},
-        latency_ms=wire.latency_ms,
-        time_to_first_token_ms=wire.time_to_first_token_ms,
-        streaming=wire.streaming,
-        user_id=wire.user_id,
-        end_user_id=wire.end_user_id,
-        session_id=wire.session_id,
-        request_id=wire.request_id,
-        response_id=wire.response_id,
-        trace_id=wire.trace_id,
-        span_id=wire.span_id,
-        parent_span_id=wire.parent_span_id,
-        error_type=wire.error_type,
-        error_message=mask_credentials(wire.error_message) if wire.error_message else None,
-        tags=_texts(wire.tags) if wire.tags else {},
-        metadata=_texts(wire.metadata) if wire.metadata else {},
-        reported_cost=_amount(wire.reported_cost_usd),
-        stated_cost=_amount(wire.total_cost_usd) if policy.allow_cost_override else None,
-        prompt=wire.prompt,
-        completion=wire.completion,
+        wire.id or new_id(),
+        content_digest,
+        workspace_id,
+        project_id,
+        occurred_at,
+        received_at,
+        event_type,
+        wire.status or ("error" if event_type == "error" else "success"),
+        wire.provider,
+        wire.model,
+        tokens,
+        wire.usage_quality or "final",
+        wire.requested_model,
+        wire.service_tier,
+        wire.requested_service_tier,
+        wire.server_tool_calls or {},
+        wire.latency_ms,
+        wire.time_to_first_token_ms,
+        wire.streaming,
+        wire.user_id,
+        wire.end_user_id,
+        wire.session_id,
+        wire.request_id,
+        wire.response_id,
+        wire.trace_id,
+        wire.span_id,
+        wire.parent_span_id,
+        wire.error_type,
+        mask_credentials(wire.error_message) if wire.error_message else None,
+        _texts(wire.tags) if wire.tags else {},
+        _texts(wire.metadata) if wire.metadata else {},
+        _amount(wire.reported_cost_usd),
+        _amount(wire.total_cost_usd) if keep_stated_cost else None,
+        wire.prompt,
+        wire.completion,
     )
-
-
-def _digest(canonical: bytes, project_id: ProjectId) -> bytes:
-    return blake2b(canonical, digest_size=16, key=project_id.encode()[:64]).digest()
 
 
 def _texts(values: dict[str, TagValue]) -> dict[str, str]:
     """Tags are text; numbers and booleans become their JSON text, a null is no tag."""
+    if all([type(value) is str for value in values.values()]):  # noqa: C419 - twice as fast
+        return values  # type: ignore[return-value]
     return {
         key: value if isinstance(value, str) else _tag_encoder.encode(value).decode()
         for key, value in values.items()

@@ -14,6 +14,9 @@ class Metrics:
             ["outcome"],
             registry=self.registry,
         )
+        # bound once: looking a label up costs more than counting
+        self.stored_events = self.events.labels("stored")
+        self.duplicate_events = self.events.labels("duplicate")
         self.refused = Counter(
             "tokenwatcher_requests_refused",
             "Ingest requests refused, by the code of the answer",

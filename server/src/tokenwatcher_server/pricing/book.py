@@ -6,6 +6,7 @@ keyed by what senders control, so both are bounded, and names without a price ha
 a flood of made-up names can't push the real ones out.
 """
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final
 
@@ -49,6 +50,7 @@ class PriceBook:
         self._lines: dict[str, RateLine] = {}
         self._saved: set[str] = set()
         self._unsaved: dict[str, RateLine] = {}
+        self._saving = asyncio.Lock()
         self._database: Database | None = None
         self._clock: Clock = SystemClock()
 
@@ -102,7 +104,8 @@ class PriceBook:
     async def keep_new_lines(self) -> None:
         """`save_lines` into the database the book was loaded from."""
         if self._unsaved and self._database is not None:
-            await self.save_lines(self._database)
+            async with self._saving:  # whoever waited here finds that it is done
+                await self.save_lines(self._database)
 
     async def find_line(self, line_id: str) -> RateLine | None:
         """Any line that ever priced an event, also one of an older catalogue."""

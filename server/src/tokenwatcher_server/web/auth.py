@@ -19,6 +19,7 @@ from tokenwatcher_server.events.query import Scope
 from tokenwatcher_server.kernel.errors import AppError, Kind
 from tokenwatcher_server.web.client_address import is_https
 from tokenwatcher_server.web.ingest_endpoint import bearer
+from tokenwatcher_server.web.middleware.envelope import headers_by_name
 from tokenwatcher_server.web.services import Services, services_of
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -130,7 +131,7 @@ async def read_key_of(request: AnyRequest) -> Principal | None:
 
 async def _key_principal(request: AnyRequest) -> Principal:
     keys = services_of(request).keys
-    raw = bearer(list(request.scope["headers"]))
+    raw = bearer(headers_by_name(list(request.scope["headers"])))
     key = None if raw is None else keys.cached(raw) or await keys.verify(raw)
     if key is None:
         raise AppError(Kind.UNAUTHENTICATED, "UNAUTHENTICATED", "A valid API key is needed.")

@@ -20,15 +20,13 @@ from tokenwatcher_server.web.middleware.envelope import (
     RawHandler,
     Receive,
     Scope,
-    Send,
-    send_body,
-    send_problem,
 )
+from tokenwatcher_server.web.reply import RawHeaders, Reply, problem_reply
 
 EVENT_BYTES = 1_000_000
 BATCH_BYTES = 8_000_000
 
-_TOKEN = re.compile(rb"[A-Za-z0-9_]{1,200}\Z")
+_BEARER = re.compile(rb"(?i:bearer) ([A-Za-z0-9_]{1,200})\Z")
 _json = msgspec.json.Encoder()
 
 Accept = Callable[[Ingest, Writer, bytes], Awaitable[EventReceipt | BatchReceipt]]
@@ -61,75 +59,59 @@ class _Endpoint:
         self._limit = limit
         self._origins = origins
 
-    async def __call__(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
-        cors = _cors(headers.get(b"origin"), self._origins)
+    async def __call__(self, scope: Scope, headers: Headers, receive: Receive) -> Reply:
+        origin = headers.get(b"origin")
+        cors = () if origin is None else _cors(origin, self._origins)
         if scope["method"] != "POST":
-            await self._other_method(scope, headers, cors, send)
-            return
+            return self._other_method(scope, headers, cors)
         began = perf_counter()
         try:
-            writer = await self._writer(scope)
+            writer = await self._writer(headers)
             body = await read_body(headers, receive, self._limit)
             receipt = await self._accept(self._parts, writer, body)
         except AppError as error:
             self._parts.metrics.refused.labels(error.code).inc()
             problem = problem_of(error, scope["state"]["request_id"])
-            await send_problem(send, problem, headers_of(error) | _text(cors))
-        else:
-            await send_body(send, 200, _json.encode(receipt), "application/json", cors)
-            self._parts.metrics.acknowledge_seconds.observe(perf_counter() - began)
+            return problem_reply(problem, headers_of(error) | _text(cors))
+        self._parts.metrics.acknowledge_seconds.observe(perf_counter() - began)
+        return Reply(200, _json.encode(receipt), headers=cors)
 
-    async def _writer(self, scope: Scope) -> Writer:
+    async def _writer(self, headers: Headers) -> Writer:
         """Who may write where, before anything of the body is read."""
-        key = await self._key(scope)
+        key = await self._key(headers)
         if key is None:
             raise AppError(Kind.UNAUTHENTICATED, "UNAUTHENTICATED", "A valid API key is needed.")
         if key.kind == "read":
             raise AppError(Kind.FORBIDDEN, "WRONG_KEY_KIND", "A read key can't send events.")
         return Writer(key.workspace_id, key.project_id)
 
-    async def _key(self, scope: Scope) -> Key | None:
-        raw = bearer(scope["headers"])
+    async def _key(self, headers: Headers) -> Key | None:
+        raw = bearer(headers)
         if raw is None:
             return None
         return self._keys.cached(raw) or await self._keys.verify(raw)
 
-    async def _other_method(
-        self,
-        scope: Scope,
-        headers: Headers,
-        cors: list[tuple[bytes, bytes]],
-        send: Send,
-    ) -> None:
+    def _other_method(self, scope: Scope, headers: Headers, cors: RawHeaders) -> Reply:
         if scope["method"] == "OPTIONS":
             if b"origin" in headers and not cors:
                 raise AppError(
                     Kind.FORBIDDEN, "ORIGIN_NOT_ALLOWED", "This origin may not send events."
                 )
-            await send({"type": "http.response.start", "status": 204, "headers": cors})
-            await send({"type": "http.response.body", "body": b""})
-            return
+            return Reply(204, b"", headers=cors)
         problem = method_not_allowed(scope["state"]["request_id"])
-        await send_problem(send, problem, {"Allow": "POST, OPTIONS"})
+        return problem_reply(problem, {"Allow": "POST, OPTIONS"})
 
 
-def bearer(headers: list[tuple[bytes, bytes]]) -> str | None:
+def bearer(headers: Headers) -> str | None:
     """The token of the one Authorization header, None where it is missing or malformed."""
-    values = [value for name, value in headers if name == b"authorization"]
-    if len(values) != 1:
-        return None
-    scheme, space, token = values[0].partition(b" ")
-    if scheme.lower() != b"bearer" or not space or not _TOKEN.match(token):
-        return None
-    return token.decode("ascii")
+    found = _BEARER.match(headers.get(b"authorization", b""))
+    return None if found is None else found[1].decode("ascii")
 
 
-def _cors(origin: bytes | None, allowed: frozenset[str]) -> list[tuple[bytes, bytes]]:
+def _cors(origin: bytes, allowed: frozenset[str]) -> RawHeaders:
     """The headers for an allowed origin, none for another."""
-    if origin is None or not allowed:
-        return []
     if "*" not in allowed and origin.decode("latin-1") not in allowed:
-        return []
+        return ()
     return [
         (b"access-control-allow-origin", origin),
         (b"access-control-allow-methods", b"POST, OPTIONS"),
@@ -139,5 +121,5 @@ def _cors(origin: bytes | None, allowed: frozenset[str]) -> list[tuple[bytes, by
     ]
 
 
-def _text(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
+def _text(headers: RawHeaders) -> dict[str, str]:
     return {name.decode(): value.decode("latin-1") for name, value in headers}

@@ -8,29 +8,24 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
-
-import msgspec
 
 from tokenwatcher_server.ingest.body import BODY_SECONDS
 from tokenwatcher_server.kernel.errors import AppError, Kind, invalid
 from tokenwatcher_server.kernel.ids import new_id
 from tokenwatcher_server.observability.logs import logger
-from tokenwatcher_server.web.errors import (
-    PROBLEM_JSON,
-    Problem,
-    headers_of,
-    internal,
-    problem_of,
-)
+from tokenwatcher_server.web.errors import headers_of, internal, problem_of
+from tokenwatcher_server.web.reply import Reply, problem_reply
 
 Scope = Any
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = Mapping[bytes, bytes]
-RawHandler = Callable[[Scope, Headers, Receive, Send], Awaitable[None]]
+RawHandler = Callable[[Scope, Headers, Receive], Awaitable[Reply]]
+"""Answers a path without the framework. The headers are by name; a repeated name is in none."""
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self'; object-src 'none'; "
@@ -46,6 +41,7 @@ SECURITY_HEADERS = [
     (b"server", b"tokenwatcher"),
 ]
 NO_STORE = (b"cache-control", b"no-store")
+_ALL_HEADERS = [*SECURITY_HEADERS, NO_STORE]
 
 _HOST = re.compile(
     rb"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::(?P<port>[0-9]{1,5}))?\Z"
@@ -62,23 +58,25 @@ class Envelope:
         if scope["type"] != "http":
             await self._application(scope, receive, send)
             return
-        headers = dict(scope["headers"])
+        headers = headers_by_name(scope["headers"])
         request_id = _request_id(headers.get(b"x-request-id"))
         scope.setdefault("state", {})["request_id"] = request_id
-        answer = _Answer(send, request_id)
+        raw = self._raw_handlers.get(scope["path"])
         try:
-            _check_host(scope["headers"])
-            raw = self._raw_handlers.get(scope["path"])
-            if raw is not None:
-                await raw(scope, headers, receive, answer)
-            else:
+            _check_host(headers.get(b"host", b""))
+            if raw is None:
+                answer = _Answer(send, request_id)
                 await self._application(scope, _Timed(receive), answer)
+                return
+            reply = await raw(scope, headers, receive)
         except AppError as error:
-            await send_problem(answer, problem_of(error, request_id), headers_of(error))
+            reply = problem_reply(problem_of(error, request_id), headers_of(error))
         except Exception:  # noqa: BLE001 - the last resort: nobody else would answer
             logger().exception("a request failed", request_id=request_id, path=scope["path"])
-            if not answer.started:
-                await send_problem(answer, internal(request_id))
+            if raw is None and answer.started:
+                return
+            reply = problem_reply(internal(request_id))
+        await _send_reply(send, reply, request_id)
 
 
 class _Timed:
@@ -129,36 +127,28 @@ def _request_id(given: bytes | None) -> str:
     return new_id()
 
 
-def _check_host(headers: list[tuple[bytes, bytes]]) -> None:
-    hosts = [value for name, value in headers if name == b"host"]
-    found = _HOST.match(hosts[0]) if len(hosts) == 1 else None
+def headers_by_name(pairs: Sequence[tuple[bytes, bytes]]) -> Headers:
+    """The headers by lower-case name; one that came twice says nothing certain and is left out."""
+    headers = dict(pairs)
+    if len(headers) != len(pairs):
+        times = Counter(name for name, _ in pairs)
+        headers = {name: value for name, value in headers.items() if times[name] == 1}
+    return headers
+
+
+def _check_host(host: bytes) -> None:
+    found = _HOST.match(host)
     if found is None or int(found["port"] or 0) > 65535:
         raise invalid("The request needs exactly one valid Host header.", code="BAD_HOST")
 
 
-async def send_problem(
-    send: Send, problem: Problem, headers: Mapping[str, str] | None = None
-) -> None:
-    extra = [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
-    await send_body(send, problem.status, msgspec.json.encode(problem), PROBLEM_JSON, extra)
-
-
-async def send_body(
-    send: Send,
-    status: int,
-    body: bytes,
-    content_type: str,
-    headers: list[tuple[bytes, bytes]] | None = None,
-) -> None:
-    await send(
-        {
-            "type": "http.response.start",
-            "status": status,
-            "headers": [
-                (b"content-type", content_type.encode()),
-                (b"content-length", str(len(body)).encode()),
-                *(headers or []),
-            ],
-        }
-    )
-    await send({"type": "http.response.body", "body": body})
+async def _send_reply(send: Send, reply: Reply, request_id: str) -> None:
+    headers = [
+        (b"content-type", reply.content_type.encode()),
+        (b"content-length", b"%d" % len(reply.body)),
+        *reply.headers,
+        *_ALL_HEADERS,
+        (b"x-request-id", request_id.encode()),
+    ]
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})
