@@ -8,7 +8,7 @@ from typing import Any
 from tokenwatcher.event import Event, Facts, Tags
 from tokenwatcher.failure import describe, failure_in
 from tokenwatcher.ids import new_id
-from tokenwatcher.recorder import Recorder
+from tokenwatcher.recorder import OpenStream, Recorder
 from tokenwatcher.settings import Settings
 from tokenwatcher.usage import shape_of
 from tokenwatcher.usage.peek import text
@@ -33,15 +33,22 @@ class Call:
     def elapsed_ms(self) -> int:
         return (time.perf_counter_ns() - self._began_ns + 500_000) // 1_000_000
 
-    def answered(self, answer: Any) -> None:
-        """Record a whole answer."""
-        latency_ms = self.elapsed_ms()
+    def answered(
+        self, answer: Any, *, fetched: bool = False, error: BaseException | None = None
+    ) -> None:
+        """Record a whole answer; one that is only fetched took a time that is not told.
+
+        `error` is what the app got in the answer's place: it is paid for all the same.
+        """
+        latency_ms = None if fetched else self.elapsed_ms()
         try:
             shape = shape_of(answer)
             provider = self.facts.provider or (shape.provider if shape else "unknown")
             reading = (
                 shape.read(answer, provider) if shape else Reading(model=text(answer, "model"))
             )
+            if error is not None:
+                reading = reading._replace(failure=describe(error))
             if reading.quality == "missing" and reading.failure is None:
                 failure = failure_in(answer)
                 if failure is not None:
@@ -84,7 +91,7 @@ class Call:
         self,
         reading: Reading,
         provider: str,
-        latency_ms: int,
+        latency_ms: int | None,
         *,
         time_to_first_token_ms: int | None = None,
         streaming: bool = False,
@@ -121,6 +128,13 @@ class Call:
         )
         for other in reading.also:
             self.record(other, provider, latency_ms, streaming=streaming, model=other.model)
+
+    def opened(self, stream: OpenStream) -> None:
+        """Know of a stream, so that it is recorded at the latest when the process ends."""
+        self._recorder.opened(stream)
+
+    def closed(self, stream: OpenStream) -> None:
+        self._recorder.open_streams.discard(stream)
 
     def swallow(self, error: BaseException) -> None:
         """Note an error of our own."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TypeVar, cast
 
 from tokenwatcher.call import Call
 from tokenwatcher.event import Event, Facts, Tags, instant_ns, whole
@@ -13,14 +13,11 @@ from tokenwatcher.failure import describe
 from tokenwatcher.ids import new_id
 from tokenwatcher.masking import mask
 from tokenwatcher.recorder import Recorder
-from tokenwatcher.settings import DEFAULT_ENDPOINT, Settings, load
+from tokenwatcher.settings import DEFAULT_ENDPOINT, IncludeUsage, Settings, load
 from tokenwatcher.stream import watched
 from tokenwatcher.tally import Stats, log
 from tokenwatcher.transport import HttpTransport, Transport
 from tokenwatcher.usage.reading import Failure, Quality, Tokens
-
-if TYPE_CHECKING:
-    from tokenwatcher.wrap import Recording
 
 T = TypeVar("T")
 C = TypeVar("C")
@@ -50,6 +47,7 @@ class TokenWatcher:
         timeout: float | None = None,
         max_retries: int | None = None,
         track_errors: bool | None = None,
+        include_usage: IncludeUsage | None = None,
         debug: bool | None = None,
         disabled: bool | None = None,
         transport: Transport | None = None,
@@ -72,6 +70,7 @@ class TokenWatcher:
             "timeout": timeout,
             "max_retries": max_retries,
             "track_errors": track_errors,
+            "include_usage": include_usage,
             "debug": debug,
             "disabled": disabled,
         }
@@ -276,9 +275,10 @@ class TokenWatcher:
         included. `provider` says who answers where the client's address does not tell. Raises
         TypeError for an object that is no such client.
         """
-        from tokenwatcher.wrap import wrap_client
+        from tokenwatcher.wrap import Recording, wrap_client
 
-        return wrap_client(client, self._recording(provider))
+        recording = Recording(self._settings, self._recorder, self._base_tags, provider)
+        return wrap_client(client, recording)
 
     def instrument(self) -> None:
         """Record every call of the supported libraries in this process, without touching code.
@@ -286,9 +286,9 @@ class TokenWatcher:
         Those that are imported later are included. Done twice it counts once, and a client that
         is wrapped too counts once.
         """
-        from tokenwatcher.wrap import instrument
+        from tokenwatcher.wrap import Recording, instrument
 
-        instrument(self._recording())
+        instrument(Recording(self._settings, self._recorder, self._base_tags))
 
     def uninstrument(self) -> None:
         """Undo `instrument`."""
@@ -310,17 +310,6 @@ class TokenWatcher:
     def stats(self) -> Stats:
         """Tell what became of the events so far."""
         return self._recorder.stats()
-
-    def _recording(self, provider: str | None = None) -> Recording:
-        from tokenwatcher.wrap import Recording
-
-        return Recording(self._settings, self._begin, self._swallow, provider)
-
-    def _begin(self, facts: Facts) -> Call:
-        return Call(self._settings, self._recorder, self._base_tags, facts)
-
-    def _swallow(self, error: BaseException) -> None:
-        self._recorder.tally.internal(error)
 
     def _with_base(self, tags: Tags | None) -> Tags:
         return {**self._base_tags, **tags} if tags else self._base_tags

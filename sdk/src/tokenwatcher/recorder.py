@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import weakref
+from typing import Protocol
 
 from tokenwatcher.event import Event
 from tokenwatcher.outbox import Outbox
@@ -16,6 +17,13 @@ from tokenwatcher.tally import Stats, Tally
 from tokenwatcher.transport import Transport
 
 _SECONDS_AT_EXIT = 2.0
+
+
+class OpenStream(Protocol):
+    """A stream that the app has not read to its end."""
+
+    def end(self, outcome: str) -> None:
+        """Record what has come of it."""
 
 
 class Recorder:
@@ -42,11 +50,18 @@ class Recorder:
             return False
         return True
 
+    def opened(self, stream: OpenStream) -> None:
+        """Know of a stream, so that it is recorded at the latest when the process ends."""
+        self.open_streams.add(stream)
+        if self._thread is None:
+            self._start_thread()
+
     def flush(self, timeout: float) -> bool:
         return self._outbox.flush(timeout)
 
     def shutdown(self, timeout: float) -> bool:
         """Send what is queued within `timeout` seconds and take no more; True if none was lost."""
+        self._end_streams()
         failed_before = self.tally.stats(0).failed
         self._outbox.close(timeout)
         thread = self._thread
@@ -61,6 +76,19 @@ class Recorder:
             self.tally.lost("failed", left, "there was no time left to send them")
         return self.tally.stats(0).failed == failed_before
 
+    def _end_streams(self) -> None:
+        """A stream that the app left without closing it is found here, where nobody frees it."""
+        for stream in self._streams_left():
+            stream.end("client_abort")
+
+    def _streams_left(self) -> list[OpenStream]:
+        for _attempt in range(10):
+            try:
+                return list(self.open_streams)
+            except RuntimeError:  # another thread has just opened or closed one
+                continue
+        return []
+
     def stats(self) -> Stats:
         return self.tally.stats(self._outbox.unsettled)
 
@@ -73,6 +101,7 @@ class Recorder:
         size = settings.max_batch_size if settings.batch else 1
         linger = settings.flush_interval if settings.batch else 0.0
         self.tally = Tally()
+        self.open_streams: weakref.WeakSet[OpenStream] = weakref.WeakSet()
         self._outbox = Outbox(settings.max_queue_size, size, linger)
         self._sender = Sender(settings, self._outbox, self._transport, self.tally)
         self._starting = threading.Lock()

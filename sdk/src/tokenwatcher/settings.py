@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 from urllib.parse import urlsplit
 
 from tokenwatcher.event import Tags
@@ -13,6 +13,11 @@ from tokenwatcher.masking import shown_key
 DEFAULT_ENDPOINT = "http://127.0.0.1:3000"
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
+
+
+IncludeUsage = Literal["known", "always", "never"]
+"""Where wrapped clients ask for the usage of a stream that would not tell it: of hosts known to
+take that, of every host, or nowhere."""
 
 
 class Settings(NamedTuple):
@@ -30,6 +35,7 @@ class Settings(NamedTuple):
     timeout: float = 10.0
     max_retries: int = 10
     track_errors: bool = True
+    include_usage: IncludeUsage = "known"
     debug: bool = False
     disabled: bool = False
     problems: tuple[str, ...] = ()
@@ -79,6 +85,9 @@ def _check(values: dict[str, Any], problems: list[str]) -> None:
         ):
             problems.append(f"{name} must be from {least} to {most}; the default holds.")
             del values[name]
+    if values.get("include_usage", "known") not in get_args(IncludeUsage):
+        problems.append("include_usage must be known, always or never; the default holds.")
+        del values["include_usage"]
     try:
         values["default_tags"] = dict(values.get("default_tags", {}))
     except (TypeError, ValueError):
@@ -114,6 +123,13 @@ def _boolean(written: str) -> bool:
     raise ValueError(written)
 
 
+def _include_usage(written: str) -> str:
+    lowered = written.strip().lower()
+    if lowered not in get_args(IncludeUsage):
+        raise ValueError(written)
+    return lowered
+
+
 _VARIABLES: Mapping[str, Callable[[str], object]] = MappingProxyType(
     {
         "api_key": str.strip,
@@ -127,6 +143,7 @@ _VARIABLES: Mapping[str, Callable[[str], object]] = MappingProxyType(
         "timeout": float,
         "max_retries": int,
         "track_errors": _boolean,
+        "include_usage": _include_usage,
         "debug": _boolean,
         "disabled": _boolean,
     }

@@ -6,75 +6,38 @@ had said by then.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 from tokenwatcher.call import Call
-from tokenwatcher.failure import describe
-from tokenwatcher.usage import shape_of_chunk
-from tokenwatcher.usage.reading import Reading
-from tokenwatcher.usage.shape import Shape, Stream
+from tokenwatcher.watch import Watch
 
 
-class Watch:
-    """What is seen of one stream. Its methods never raise."""
+class Seen(Protocol):
+    """What is told of a stream as it goes on: a `Watch`, or what stands for one."""
 
-    def __init__(self, call: Call) -> None:
-        self._call = call
-        self._shape: Shape | None = None
-        self._seen = Stream()
-        self._first_token_ms: int | None = None
-        self._ended = False
+    stepping: bool
 
-    def piece(self, chunk: Any) -> None:
-        try:
-            if self._shape is None:
-                self._shape = shape_of_chunk(chunk)
-                if self._shape is None:
-                    return
-            self._shape.fold(self._seen, chunk)
-            if self._first_token_ms is None and self._seen.generating:
-                self._first_token_ms = self._call.elapsed_ms()
-        except Exception as error:  # noqa: BLE001  # nothing of ours may reach the app
-            self._call.swallow(error)
+    def piece(self, chunk: Any) -> None: ...
 
-    def end(self, outcome: str, error: BaseException | None = None) -> None:
-        """Record the call, once: `complete`, `client_abort` or `provider_error`."""
-        if self._ended:
-            return
-        self._ended = True
-        try:
-            facts, shape = self._call.facts, self._shape
-            provider = facts.provider or (shape.provider if shape else "unknown")
-            reading = shape.read(self._seen.answer, provider) if shape else Reading()
-            self._call.record(
-                self._judged(reading, outcome, error),
-                provider,
-                self._call.elapsed_ms(),
-                time_to_first_token_ms=self._first_token_ms,
-                streaming=True,
-            )
-        except Exception as internal:  # noqa: BLE001  # nothing of ours may reach the app
-            self._call.swallow(internal)
+    def broke(self, error: BaseException) -> None: ...
 
-    def _judged(self, reading: Reading, outcome: str, error: BaseException | None) -> Reading:
-        """Counts that were not the last ones are partial; a break is told with its reason."""
-        if outcome == "complete":
-            return reading
-        if reading.quality == "final" and not self._seen.final:
-            reading = reading._replace(quality="partial")
-        notes = {**(reading.notes or {}), "streamOutcome": outcome}
-        failure = describe(error) if error is not None else reading.failure
-        return reading._replace(notes=notes, failure=failure)
+    def end(self, outcome: str) -> None: ...
 
 
-class _Tracked:
-    """Stands for the original stream: what is not about iterating goes straight to it."""
+class Tracked:
+    """Stands for the original stream: what is not about iterating goes straight to it.
 
-    def __init__(self, stream: Any, watch: Watch) -> None:
+    A piece of which `hides` says so is seen here alone, and not given to the app.
+    """
+
+    def __init__(
+        self, stream: Any, watch: Seen, hides: Callable[[Any], bool] | None = None
+    ) -> None:
         self._tokenwatcher_stream = stream
         self._tokenwatcher_watch = watch
+        self._tokenwatcher_hides = hides
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._tokenwatcher_stream, name)
@@ -91,15 +54,8 @@ class _Tracked:
     def __class__(self) -> type:
         return type(self._tokenwatcher_stream)
 
-    def _tokenwatcher_broke(self, error: BaseException) -> None:
-        """An exception that is no error of the provider (a cancelled task) is the app's leaving."""
-        if isinstance(error, Exception):
-            self._tokenwatcher_watch.end("provider_error", error)
-        else:
-            self._tokenwatcher_watch.end("client_abort")
 
-
-class TrackedStream(_Tracked):
+class TrackedStream(Tracked):
     """A stream of a synchronous client."""
 
     _tokenwatcher_pieces: Iterator[Any] | None = None
@@ -111,16 +67,22 @@ class TrackedStream(_Tracked):
         if self._tokenwatcher_pieces is None:
             stream = self._tokenwatcher_stream
             self._tokenwatcher_pieces = stream if hasattr(stream, "__next__") else iter(stream)
-        try:
-            chunk = next(self._tokenwatcher_pieces)
-        except StopIteration:
-            self._tokenwatcher_watch.end("complete")
-            raise
-        except BaseException as error:
-            self._tokenwatcher_broke(error)
-            raise
-        self._tokenwatcher_watch.piece(chunk)
-        return chunk
+        watch, hides = self._tokenwatcher_watch, self._tokenwatcher_hides
+        while True:
+            watch.stepping = True
+            try:
+                chunk = next(self._tokenwatcher_pieces)
+            except StopIteration:
+                watch.end("complete")
+                raise
+            except BaseException as error:
+                watch.broke(error)
+                raise
+            finally:
+                watch.stepping = False
+            watch.piece(chunk)
+            if hides is None or not hides(chunk):
+                return chunk
 
     def __enter__(self) -> TrackedStream:
         if hasattr(self._tokenwatcher_stream, "__enter__"):
@@ -148,7 +110,7 @@ class TrackedStream(_Tracked):
             self._tokenwatcher_watch.end("client_abort")
 
 
-class TrackedAsyncStream(_Tracked):
+class TrackedAsyncStream(Tracked):
     """A stream of an asynchronous client."""
 
     _tokenwatcher_pieces: AsyncIterator[Any] | None = None
@@ -162,16 +124,22 @@ class TrackedAsyncStream(_Tracked):
             self._tokenwatcher_pieces = (
                 stream if hasattr(stream, "__anext__") else stream.__aiter__()
             )
-        try:
-            chunk = await self._tokenwatcher_pieces.__anext__()
-        except StopAsyncIteration:
-            self._tokenwatcher_watch.end("complete")
-            raise
-        except BaseException as error:
-            self._tokenwatcher_broke(error)
-            raise
-        self._tokenwatcher_watch.piece(chunk)
-        return chunk
+        watch, hides = self._tokenwatcher_watch, self._tokenwatcher_hides
+        while True:
+            watch.stepping = True
+            try:
+                chunk = await self._tokenwatcher_pieces.__anext__()
+            except StopAsyncIteration:
+                watch.end("complete")
+                raise
+            except BaseException as error:
+                watch.broke(error)
+                raise
+            finally:
+                watch.stepping = False
+            watch.piece(chunk)
+            if hides is None or not hides(chunk):
+                return chunk
 
     async def __aenter__(self) -> TrackedAsyncStream:
         if hasattr(self._tokenwatcher_stream, "__aenter__"):
@@ -214,10 +182,11 @@ def watched(call: Call, answer: Any) -> Any:
     Gives what the app is to get: the answer itself, or what stands for a stream or an awaitable.
     """
     try:
-        if _steps(answer, "__next__") and not hasattr(answer, "read"):
-            return TrackedStream(answer, Watch(call))
-        if _steps(answer, "__anext__"):
-            return TrackedAsyncStream(answer, Watch(call))
+        if isinstance(answer, Tracked):  # the stream of a wrapped client, recorded already
+            return answer
+        stream = tracked(answer, lambda: Watch(call))
+        if stream is not None:
+            return stream
         if isinstance(answer, Awaitable):
             return _awaited(call, answer)
         inner = _inner_stream(answer)
@@ -229,6 +198,17 @@ def watched(call: Call, answer: Any) -> Any:
         return answer
     call.answered(answer)
     return answer
+
+
+def tracked(
+    answer: Any, watch: Callable[[], Seen], hides: Callable[[Any], bool] | None = None
+) -> TrackedStream | TrackedAsyncStream | None:
+    """Give what stands for a stream; None for an answer that is none."""
+    if _steps(answer, "__next__") and not hasattr(answer, "read"):
+        return TrackedStream(answer, watch(), hides)
+    if _steps(answer, "__anext__"):
+        return TrackedAsyncStream(answer, watch(), hides)
+    return None
 
 
 async def _awaited(call: Call, answer: Awaitable[Any]) -> Any:

@@ -69,7 +69,8 @@ class _Handler(BaseHTTPRequestHandler):
         reply = replies.pop(0) if len(replies) > 1 else replies[0]
         self.send_response(reply.status)
         self.send_header("Content-Type", reply.content_type)
-        self.send_header("X-Request-Id", "req_0123456789abcdef0123")
+        for name in ("X-Request-Id", "Request-Id"):
+            self.send_header(name, "req_0123456789abcdef0123")
         if reply.piece or reply.cut_at is not None:
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()

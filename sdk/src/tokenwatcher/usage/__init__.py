@@ -16,6 +16,7 @@ from tokenwatcher.usage import (
     gemini_interactions,
     ollama,
     openai,
+    openai_batch,
     openai_media,
     openai_responses,
     watsonx,
@@ -27,6 +28,7 @@ from tokenwatcher.usage.shape import Shape
 SHAPES: tuple[Shape, ...] = (
     anthropic.SHAPE,
     openai_responses.SHAPE,
+    openai_batch.SHAPE,
     gemini.SHAPE,
     gemini_interactions.SHAPE,
     cohere.SHAPE,

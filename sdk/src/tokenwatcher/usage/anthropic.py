@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tokenwatcher.usage.peek import count, items, peek, text
+from tokenwatcher.usage.peek import count, items, peek, size, text
 from tokenwatcher.usage.reading import Reading, Tokens, quality_of
 from tokenwatcher.usage.shape import Shape, Stream, keep
 
@@ -134,6 +134,8 @@ def fold(stream: Stream, chunk: Any) -> None:
     kind = text(chunk, "type")
     if kind == "content_block_delta":
         stream.generating = True
+        delta = peek(chunk, "delta")
+        stream.generated += size(peek(delta, "text", "thinking", "partial_json"))
     elif kind == "message_start":
         message = peek(chunk, "message")
         keep(stream, message, "id", "model")
@@ -143,6 +145,7 @@ def fold(stream: Stream, chunk: Any) -> None:
         stream.final = True
     elif kind == "completion":
         stream.generating = True
+        stream.generated += size(peek(chunk, "completion"))
         keep(stream, chunk, "id", "model")
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from tokenwatcher.usage.peek import amount, amount_text, count, items, peek, text
+from tokenwatcher.usage.peek import amount, amount_text, count, items, peek, size, text
 from tokenwatcher.usage.reading import Reading, Tokens, quality_of
 from tokenwatcher.usage.shape import Shape, Stream, keep
 
@@ -156,8 +156,8 @@ def fold(stream: Stream, chunk: Any) -> None:
         return
     keep(stream, chunk, "id", "model", "service_tier", "usage", "x_groq")
     choices = items(chunk, "choices")
-    if any(_says_something(choice) for choice in choices):
-        stream.generating = True
+    for choice in choices:
+        _note_output(stream, choice)
     if any(text(choice, "finish_reason") for choice in choices):
         stream.answer["finished"] = True
     said = peek(chunk, "usage") or peek(peek(chunk, "x_groq"), "usage")
@@ -172,14 +172,21 @@ def _unwrapped(chunk: Any) -> Any:
     return chunk
 
 
-def _says_something(choice: Any) -> bool:
+def _note_output(stream: Stream, choice: Any) -> None:
     delta = peek(choice, "delta")
     if delta is None:
-        return text(choice, "text") is not None
-    return bool(
-        peek(delta, "content") or peek(delta, "tool_calls") or peek(delta, "function_call")
-        or peek(delta, "reasoning_content") or peek(delta, "reasoning") or peek(delta, "refusal")
-    )  # fmt: skip
+        said = size(peek(choice, "text"))
+    else:
+        said = size(
+            peek(delta, "content"), peek(delta, "reasoning_content", "reasoning"),
+            peek(delta, "refusal"), peek(peek(delta, "function_call"), "name", "arguments"),
+        )  # fmt: skip
+        for call in items(delta, "tool_calls"):
+            function = peek(call, "function")
+            said += size(peek(function, "name"), peek(function, "arguments"))
+    if said:
+        stream.generating = True
+        stream.generated += said
 
 
 SHAPE = Shape("openai", "openai", recognises, read, recognises_chunk, fold, _OBJECTS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tokenwatcher.usage.openai import reported_cost, settle_output
-from tokenwatcher.usage.peek import count, items, peek, text
+from tokenwatcher.usage.peek import count, items, peek, size, text
 from tokenwatcher.usage.reading import Failure, Reading, Tokens, quality_of
 from tokenwatcher.usage.shape import Shape, Stream
 
@@ -90,7 +90,10 @@ def _failure(response: Any) -> Failure | None:
 
 
 def recognises(answer: Any) -> bool:
-    return text(answer, "object") in _OBJECTS
+    if text(answer, "object") in _OBJECTS:
+        return True
+    # decisions name no kind
+    return peek(answer, "answers") is not None and peek(answer, "usage") is not None
 
 
 def recognises_chunk(chunk: Any) -> bool:
@@ -101,6 +104,7 @@ def fold(stream: Stream, chunk: Any) -> None:
     kind = text(chunk, "type") or ""
     if kind.endswith(".delta"):
         stream.generating = True
+        stream.generated += size(peek(chunk, "delta"))
     response = peek(chunk, "response")
     if response is not None:
         stream.answer["response"] = response

@@ -85,6 +85,15 @@ def items(source: Any, *names: str) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else []
 
 
+def size(*texts: Any) -> int:
+    """Give the bytes that texts have in UTF-8; what is no text has none."""
+    total = 0
+    for one in texts:
+        if isinstance(one, str):
+            total += len(one) if one.isascii() else len(one.encode("utf-8", "replace"))
+    return total
+
+
 def amount(value: Any, *, per_usd: int = 1) -> Decimal | None:
     """Read an amount of money: a number or its text, in US dollars or a fraction of them."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):

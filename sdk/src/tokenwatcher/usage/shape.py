@@ -12,13 +12,15 @@ from tokenwatcher.usage.reading import Reading
 class Stream:
     """What the chunks of a stream have said so far; nothing of what was generated."""
 
-    __slots__ = ("answer", "final", "generating")
+    __slots__ = ("answer", "final", "generated", "generating")
 
     def __init__(self, answer: dict[str, Any] | None = None) -> None:
         self.answer: dict[str, Any] = {} if answer is None else answer
         """The fields of the answer that the shape's `read` will look at."""
         self.generating = False
         """Some output has come."""
+        self.generated = 0
+        """The bytes of text that have come; only shapes whose streams may keep silent count them."""
         self.final = False
         """The counts that have come are the last ones."""
 

@@ -5,48 +5,55 @@ from __future__ import annotations
 from typing import Any
 
 from tokenwatcher.settings import Settings
+from tokenwatcher.usage.peek import peek
 from tokenwatcher.wrap.hosts import host_of
 from tokenwatcher.wrap.provider import Asked, Provider
 from tokenwatcher.wrap.stainless import Request, methods
 
 _PAID = frozenset({"/v1/messages", "/v1/complete"})
+_RUN_BY = (("Bedrock", "bedrock"), ("Vertex", "google"), ("Foundry", "azure"))
+_CLIENTS = (
+    "Anthropic",
+    "AnthropicBedrock",
+    "AnthropicBedrockMantle",
+    "AnthropicVertex",
+    "AnthropicFoundry",
+)
 
 
 def read(request: Request, _settings: Settings) -> Asked | None:
     """Read a request; None for one that is not paid for by its tokens."""
-    if request.path not in _PAID or request.options.method != "post":
-        return None
-    provider = provider_of_client(request.client)
-    return Asked(provider, request.model, request.service_tier, request.streaming)
+    method, path = request.options.method, request.path
+    if method == "post" and path in _PAID:
+        return Asked(
+            provider_of_client(request.client),
+            request.model,
+            request.service_tier,
+            body=request.body if request.streaming else None,
+        )
+    if method == "get" and "/messages/batches/" in path and path.endswith("/results"):
+        return Asked(provider_of_client(request.client), fetches=True, each=_message_of)
+    return None
+
+
+def _message_of(line: Any) -> Any:
+    """Find the message in one result of a batch; one that failed has none, and costs nothing."""
+    return peek(peek(line, "result"), "message")
 
 
 def provider_of_client(client: Any) -> str:
-    """Tell who answers a client: the kind of client says it, whatever the address."""
-    names = {kind.__name__ for kind in type(client).__mro__}
-    if any("Bedrock" in name for name in names):
-        return "bedrock"
-    if any("Vertex" in name for name in names):
-        return "google"
-    if any("Foundry" in name for name in names):
-        return "azure"
+    """Tell who answers a client: its kind says it, whatever the address."""
+    name = type(client).__name__
+    for part, provider in _RUN_BY:
+        if part in name:
+            return provider
     url = client.base_url
-    host = host_of(url.raw_host.decode("ascii", "replace"), url.port)
-    return host.provider
+    return host_of(url.raw_host.decode("ascii", "replace"), url.port).provider
 
 
 PROVIDER = Provider(
     package="anthropic",
-    clients=frozenset(
-        f"{prefix}{name}"
-        for prefix in ("", "Async")
-        for name in (
-            "Anthropic",
-            "AnthropicBedrock",
-            "AnthropicBedrockMantle",
-            "AnthropicVertex",
-            "AnthropicFoundry",
-        )
-    ),
+    clients=frozenset(f"{prefix}{name}" for prefix in ("", "Async") for name in _CLIENTS),
     methods=methods("anthropic", read),
     copies=("copy", "with_options"),
 )

@@ -12,7 +12,7 @@ from typing import Any
 
 from tokenwatcher.call import Call
 from tokenwatcher.event import Facts
-from tokenwatcher.wrap.provider import Asked, Method, Recording
+from tokenwatcher.wrap.provider import Asked, Method, Recording, take_error
 
 ORIGINAL = "__tokenwatcher_original__"
 """The attribute of a function of ours that holds the one it stands for."""
@@ -100,7 +100,8 @@ def _begin(
         if asked is None:
             return None
         provider = where.provider or asked.provider
-        return where.begin(Facts(provider, asked.model, asked.service_tier)), asked
+        facts = Facts(provider, asked.model, asked.service_tier, metadata=asked.notes)
+        return where.begin(facts), asked
     except Exception as error:  # noqa: BLE001  # nothing of ours may reach the app
         where.swallow(error)
         return None
@@ -120,7 +121,7 @@ def _finish(
     try:
         answer = original(*args, **kwargs)
     except BaseException as error:
-        call.failed(error)
+        take_error(call, error, asked)
         raise
     finally:
         _inside.reset(before)
@@ -141,7 +142,7 @@ async def _finish_async(
     try:
         answer = await original(*args, **kwargs)
     except BaseException as error:
-        call.failed(error)
+        take_error(call, error, asked)
         raise
     finally:
         _inside.reset(before)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tokenwatcher.call import Call
-from tokenwatcher.event import Facts
+from tokenwatcher.event import Facts, Tags
+from tokenwatcher.recorder import Recorder
 from tokenwatcher.settings import Settings
 from tokenwatcher.stream import watched
 
@@ -15,12 +16,18 @@ class Recording(NamedTuple):
     """Where intercepted calls are recorded."""
 
     settings: Settings
-    begin: Callable[[Facts], Call]
-    """Begin a call now; the tags that hold for it are taken here."""
-    swallow: Callable[[BaseException], None]
-    """Count and log an error of our own."""
+    recorder: Recorder
+    base_tags: Tags
     provider: str | None = None
-    """Who answers, where the app says it; then no client's address is asked."""
+    """Who answers, where the app says it; it goes before what a client's address tells."""
+
+    def begin(self, facts: Facts) -> Call:
+        """Begin a call now."""
+        return Call(self.settings, self.recorder, self.base_tags, facts)
+
+    def swallow(self, error: BaseException) -> None:
+        """Count and log an error of our own."""
+        self.recorder.tally.internal(error)
 
 
 class Asked(NamedTuple):
@@ -29,14 +36,44 @@ class Asked(NamedTuple):
     provider: str
     model: str | None = None
     service_tier: str | None = None
-    streaming: bool = False
     hides_usage: bool = False
     """The last piece of the stream comes because we asked for it, and is not for the app."""
+    body: dict[str, Any] | None = None
+    """What was asked for; where a stream says no counts, they are estimated from it."""
+    notes: dict[str, Any] | None = None
+    """What the wire has no field for; it travels as metadata."""
+    counts: Callable[[Any], bool] | None = None
+    """Tells which answers are to be recorded; None for all."""
+    unread: list[Any] | None = None
+    """Gets the answer that the library goes on to parse, which may fail: it is paid for then too."""
+    fetches: bool = False
+    """What is answered was paid for before: how long this took is no latency of a model, and a
+    failure is none of a model."""
+    each: Callable[[Any], Any] | None = None
+    """Where many answers come one by one: finds the answer in one of them, or None."""
 
 
 def take_answer(call: Call, answer: Any, asked: Asked) -> Any:  # noqa: ARG001  # what `answered` is given
     """Record an answer, or see to it that it is recorded when it has come whole."""
     return watched(call, answer)
+
+
+def take_error(call: Call, error: BaseException, asked: Asked) -> None:
+    """Record an exception that the app gets, and what was paid for before it was raised."""
+    if asked.fetches:
+        return
+    if asked.unread:
+        call.answered(asked.unread[0], error=error)
+    else:
+        call.failed(error)
+
+
+def take_whole(call: Call, answer: Any, asked: Asked) -> None:
+    """Record an answer that is here, if it is one of those that are to be."""
+    if asked.each is not None:
+        answer = asked.each(answer)
+    if answer is not None and (asked.counts is None or asked.counts(answer)):
+        call.answered(answer, fetched=asked.fetches)
 
 
 class Method(NamedTuple):

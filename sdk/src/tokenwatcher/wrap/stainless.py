@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from tokenwatcher.call import Call
 from tokenwatcher.settings import Settings
-from tokenwatcher.usage.peek import text
-from tokenwatcher.wrap.provider import Asked, Method, given
+from tokenwatcher.stream import tracked
+from tokenwatcher.usage.peek import items, peek, text
+from tokenwatcher.watch import Watch
+from tokenwatcher.wrap.provider import Asked, Method, given, take_whole
+from tokenwatcher.wrap.raw import request_id, take_response
 
 
 class Request(NamedTuple):
@@ -52,10 +56,103 @@ def methods(package: str, read: Reader) -> tuple[Method, ...]:
         request = Request(
             client, options, body if isinstance(body, dict) else {}, bool(kwargs.get("stream"))
         )
-        return read(request, settings)
+        asked = read(request, settings)
+        parser = options.post_parser
+        if asked is None or not callable(parser):
+            return asked
+        unread: list[Any] = []
+
+        def parse(answer: Any) -> Any:
+            unread.append(answer)
+            return parser(answer)
+
+        options.post_parser = parse
+        return asked._replace(unread=unread)
 
     module = f"{package}._base_client"
     return tuple(
-        Method(owner=f"{module}:{kind}", name="request", asked=asked)
+        Method(owner=f"{module}:{kind}", name="request", asked=asked, answered=take_answer)
         for kind in ("SyncAPIClient", "AsyncAPIClient")
     )
+
+
+def take_answer(call: Call, answer: Any, asked: Asked) -> Any:
+    """Take what `request` gives: an answer, a stream, or a response that the app reads itself."""
+    hides = is_usage_alone if asked.hides_usage else None
+    response = _http_response(answer)
+    if response is not None:
+        take_response(call, response, asked, hides)
+        return answer
+    stream = tracked(answer, lambda: _watch(call, answer, asked), hides)
+    if stream is not None:
+        return stream
+    take_whole(call, answer, asked)
+    return answer
+
+
+def is_usage_alone(chunk: Any) -> bool:
+    """Tell the piece that OpenAI sends for `include_usage`, and for nothing else."""
+    return peek(chunk, "usage") is not None and not items(chunk, "choices")
+
+
+def _http_response(answer: Any) -> Any:
+    """Find the response of httpx in what stands for it; None in an answer that was parsed."""
+    if hasattr(answer, "retries_taken"):  # of a raw or a streaming response
+        return answer.http_response
+    if hasattr(type(answer), "iter_raw"):  # httpx's own, or the library's for what is no text
+        return getattr(answer, "response", answer)
+    return None
+
+
+class EachAnswer:
+    """Records the answers that come one by one; stands where a stream has its `Watch`."""
+
+    def __init__(self, call: Call, asked: Asked) -> None:
+        self._call = call
+        self._asked = asked
+        self.stepping = False
+
+    def piece(self, chunk: Any) -> None:
+        try:
+            take_whole(self._call, chunk, self._asked)
+        except Exception as error:  # noqa: BLE001  # nothing of ours may reach the app
+            self._call.swallow(error)
+
+    def broke(self, error: BaseException) -> None:
+        """What has come is recorded already."""
+
+    def end(self, outcome: str) -> None:
+        """What has come is recorded already."""
+
+
+def _watch(call: Call, stream: Any, asked: Asked) -> Watch | EachAnswer:
+    if asked.each is not None:
+        return EachAnswer(call, asked)
+    response = getattr(stream, "response", None)
+    if response is None:
+        return Watch(call, asked=asked.body)
+    watch = Watch(call, asked=asked.body, request_id=request_id(response))
+    _see_closing(response, watch)
+    return watch
+
+
+def _see_closing(response: Any, watch: Watch) -> None:
+    """The stream helpers close the response itself, past the stream that they were given."""
+    close, aclose = response.close, response.aclose
+
+    def close_and_end() -> None:
+        try:
+            close()
+        finally:
+            if not watch.stepping:
+                watch.end("client_abort")
+
+    async def aclose_and_end() -> None:
+        try:
+            await aclose()
+        finally:
+            if not watch.stepping:
+                watch.end("client_abort")
+
+    response.close = close_and_end
+    response.aclose = aclose_and_end

@@ -1,0 +1,93 @@
+"""What is seen of one stream: the call is recorded once, however the stream ends."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from tokenwatcher.call import Call
+from tokenwatcher.estimate import estimated
+from tokenwatcher.failure import describe
+from tokenwatcher.usage import shape_of_chunk
+from tokenwatcher.usage.reading import Failure, Reading
+from tokenwatcher.usage.shape import Shape, Stream
+
+
+class Watch:
+    """Takes note of the pieces of a stream. Its methods never raise.
+
+    `asked` is the body of the request, where it is at hand: what the provider does not say is
+    then estimated from it. `request_id` is the provider's, for pieces that don't name it.
+    """
+
+    def __init__(
+        self, call: Call, *, asked: dict[str, Any] | None = None, request_id: str | None = None
+    ) -> None:
+        self._call = call
+        self._asked = asked
+        self._request_id = request_id
+        self._shape: Shape | None = None
+        self._seen = Stream()
+        self._first_token_ms: int | None = None
+        self._ended = False
+        self._process = os.getpid()
+        self.stepping = False
+        """A piece is being waited for, so closing is the library's own doing."""
+        call.opened(self)
+
+    def piece(self, chunk: Any) -> None:
+        try:
+            if self._shape is None:
+                self._shape = shape_of_chunk(chunk)
+                if self._shape is None:
+                    return
+            self._shape.fold(self._seen, chunk)
+            if self._first_token_ms is None and self._seen.generating:
+                self._first_token_ms = self._call.elapsed_ms()
+        except Exception as error:  # noqa: BLE001  # nothing of ours may reach the app
+            self._call.swallow(error)
+
+    def broke(self, error: BaseException) -> None:
+        """Record a stream that raised: what is no error (a cancelled task) is the app's leaving."""
+        if isinstance(error, Exception):
+            self.end("provider_error", error)
+        else:
+            self.end("client_abort")
+
+    def end(self, outcome: str, why: BaseException | Failure | None = None) -> None:
+        """Record the call, once: `complete`, `client_abort` or `provider_error`."""
+        # a forked child has a copy of its parent's streams, which are the parent's to record
+        if self._ended or self._process != os.getpid():
+            return
+        self._ended = True
+        try:
+            facts, shape = self._call.facts, self._shape
+            provider = facts.provider or (shape.provider if shape else "unknown")
+            reading = shape.read(self._seen.answer, provider) if shape else Reading()
+            self._call.closed(self)
+            self._call.record(
+                self._judged(reading, outcome, why),
+                provider,
+                self._call.elapsed_ms(),
+                time_to_first_token_ms=self._first_token_ms,
+                streaming=True,
+            )
+        except Exception as internal:  # noqa: BLE001  # nothing of ours may reach the app
+            self._call.swallow(internal)
+
+    def _judged(
+        self, reading: Reading, outcome: str, why: BaseException | Failure | None
+    ) -> Reading:
+        """Counts that were not the last ones are partial; a break is told with its reason."""
+        if reading.request_id is None and self._request_id is not None:
+            reading = reading._replace(request_id=self._request_id)
+        cut = outcome != "complete" and not self._seen.final
+        if self._asked is not None and (cut or reading.quality == "missing"):
+            reading = estimated(reading, self._asked, self._seen.generated)
+        if outcome == "complete":
+            return reading
+        if reading.quality == "final" and cut:
+            reading = reading._replace(quality="partial")
+        notes = {**(reading.notes or {}), "streamOutcome": outcome}
+        failure = describe(why) if isinstance(why, BaseException) else why
+        return reading._replace(notes=notes, failure=failure or reading.failure)
