@@ -40,15 +40,15 @@ FULL = Scale(
 )
 QUICK = Scale(
     name="quick",
-    small_store=60_000,
-    large_store=200_000,
-    batched=100_000,
-    single=12_000,
-    single_on_large=8_000,
-    limits=60_000,
-    priced=60_000,
-    repeats=7,
-    load_seconds=2.5,
+    small_store=30_000,
+    large_store=100_000,
+    batched=40_000,
+    single=4_000,
+    single_on_large=3_000,
+    limits=20_000,
+    priced=30_000,
+    repeats=5,
+    load_seconds=1.5,
 )
 
 
