@@ -25,6 +25,7 @@ from tokenwatcher_server.observability.metrics import Metrics
 from tokenwatcher_server.pricing.book import PriceBook
 from tokenwatcher_server.settings import Settings
 from tokenwatcher_server.stores import open_store
+from tokenwatcher_server.stores.parquet import parquet
 from tokenwatcher_server.web.application import build_application
 from tokenwatcher_server.web.middleware.envelope import Application
 from tokenwatcher_server.web.services import Services
@@ -74,6 +75,7 @@ async def running_app(settings: Settings, clock: Clock | None = None) -> AsyncIt
             projects=ProjectDirectory(database, clock),
             login=Login(database, passwords, clock),
             csrf_secret=settings.csrf_secret.encode() if settings.csrf_secret else secret,
+            parquet=parquet,
             local_token=secrets.token_urlsafe(32),
         )
         upkeep = asyncio.create_task(_upkeep(services), name="upkeep")

@@ -38,7 +38,7 @@ def ask(with_store: WithStore, events: list[Any], address: str, scope: Scope, no
         ("measures=calls&orderBy=cost", "orderBy"),
         ("limit=0", "limit"),
         ("limit=10001", "limit"),
-        ("format=parquet", "format"),
+        ("format=arrow", "format"),
         ("filter=model:", "model"),
     ],
 )

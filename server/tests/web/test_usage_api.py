@@ -4,8 +4,11 @@ import csv
 import io
 import uuid
 from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import httpx
 import pytest
 
@@ -110,6 +113,40 @@ def test_a_project_that_cant_be_seen_shows_nothing(
         assert answer.status_code == 404
 
 
+def test_a_query_gives_the_same_rows_as_parquet_with_exact_decimals(
+    reader: httpx.Client, run: str, tmp_path: Path
+) -> None:
+    asked = {"measures": "cost,calls,latencyAvg", "groupBy": "model,environment", "interval": "day",
+             "filter": f"tag.run:{run}"}  # fmt: skip
+    rows = reader.get("/api/query", params=asked).json()["rows"]
+    answer = reader.get("/api/query", params=asked | {"format": "parquet"})
+    file = tmp_path / "usage.parquet"
+    file.write_bytes(answer.content)
+    with duckdb.connect() as connection:
+        read = connection.execute(
+            f"select cost, calls, model, environment from '{file}'"
+        ).fetchall()
+        types = connection.execute(f"select typeof(bucket), typeof(cost) from '{file}'").fetchone()
+    assert types == ("TIMESTAMP", "DECIMAL(38,12)")
+    assert sorted(str(row[0].normalize()) for row in read) == sorted(
+        str(Decimal(row["costExact"])) for row in rows
+    )
+    assert {(row[2], row[3]) for row in read} == {(row["model"], "production") for row in rows}
+    assert answer.headers["content-disposition"] == 'attachment; filename="usage.parquet"'
+
+
+def test_usage_is_filtered_by_the_environment_of_its_project(
+    reader: httpx.Client, run: str
+) -> None:
+    asked = {"measures": "calls", "filter": f"tag.run:{run}"}
+    calls = reader.get("/api/query", params=asked).json()["rows"][0]["calls"]
+    for environment, expected in (("production", calls), ("staging", 0)):
+        rows = reader.get("/api/query", params=asked | {"environment": environment}).json()["rows"]
+        assert rows[0]["calls"] == expected
+        path = f"/api/events?tag.run={run}&environment={environment}&limit=100"
+        assert len(reader.get(path).json()["events"]) == expected
+
+
 @pytest.mark.parametrize(
     ("path", "parameters", "wrong"),
     [
@@ -120,7 +157,7 @@ def test_a_project_that_cant_be_seen_shows_nothing(
         ("/api/stats", {"model": ""}, "model"),
         ("/api/stats", {"tagKey": "a\0"}, "tagKey"),
         ("/api/query", {"measures": "spend"}, "measures"),
-        ("/api/query", {"format": "parquet"}, "format"),
+        ("/api/query", {"format": "arrow"}, "format"),
         ("/api/query", {"limit": "1000000000"}, "limit"),
     ],
 )

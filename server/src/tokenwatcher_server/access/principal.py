@@ -43,4 +43,5 @@ def narrowed(scope: Scope, workspace_id: WorkspaceId | None, project_id: Project
     return Scope(
         workspaces=scope.workspaces if workspace_id is None else (workspace_id,),
         projects=scope.projects if project_id is None else (project_id,),
+        environments=scope.environments,
     )

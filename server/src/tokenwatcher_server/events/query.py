@@ -51,6 +51,7 @@ Field = Literal[
     "session",
     "error_type",
     "price_id",
+    "environment",
 ]
 
 
@@ -70,6 +71,9 @@ class Scope(msgspec.Struct, frozen=True):
 
     workspaces: tuple[WorkspaceId, ...]
     projects: tuple[ProjectId, ...] | None = None
+    environments: tuple[tuple[ProjectId, str], ...] = ()
+    """The environment of each project, for questions by environment: an event has only the
+    project's, as it is now."""
 
 
 class Filter(msgspec.Struct, frozen=True):

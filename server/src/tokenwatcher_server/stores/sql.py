@@ -123,7 +123,7 @@ def usage_statement(query: UsageQuery, source: Source, dialect: Dialect) -> Stat
     """Compile a query. Its rows are read by `usage_rows`."""
     bindings = Bindings()
     keys = [_bucket(query, source, dialect, bindings)] if query.interval else []
-    keys += [_dimension(dimension, dialect, bindings) for dimension in query.group_by]
+    keys += [_dimension(dimension, query.scope, dialect, bindings) for dimension in query.group_by]
     names = [f"k{number}" for number in range(len(keys))]
     selected = [f"{key} as {name}" for key, name in zip(keys, names, strict=True)]
     selected += [
@@ -189,7 +189,7 @@ def _where(
         scope_condition(scope, bindings),
     ]
     for wanted in filters:
-        column = _dimension(wanted.dimension, dialect, bindings)
+        column = _dimension(wanted.dimension, scope, dialect, bindings)
         conditions.append(_one_of(column, wanted.values, bindings))
     return " and ".join(conditions)
 
@@ -203,10 +203,21 @@ def _one_of(column: str, values: Sequence[str | None], bindings: Bindings) -> st
     return f"({' or '.join(choices)})" if choices else "false"
 
 
-def _dimension(dimension: Dimension, dialect: Dialect, bindings: Bindings) -> str:
-    if dimension.field != "tag":
-        return FIELD_COLUMNS[dimension.field]
-    return dialect.tag(dimension.tag_key or "", bindings)
+def _dimension(dimension: Dimension, scope: Scope, dialect: Dialect, bindings: Bindings) -> str:
+    if dimension.field == "tag":
+        return dialect.tag(dimension.tag_key or "", bindings)
+    if dimension.field == "environment":
+        return _environment(scope, bindings)
+    return FIELD_COLUMNS[dimension.field]
+
+
+def _environment(scope: Scope, bindings: Bindings) -> str:
+    """What the scope says of the event's project; nothing where it says nothing."""
+    cases = [
+        f"when {bindings.bind(project)} then {bindings.bind(name)}"
+        for project, name in scope.environments
+    ]
+    return f"case project_id {' '.join(cases)} end" if cases else "cast(null as varchar)"
 
 
 def _measure(measure: Measure, source: Source, dialect: Dialect) -> str:

@@ -41,6 +41,7 @@ FIELDS: tuple[tuple[str, Field], ...] = (
     ("sessionId", "session"),
     ("errorType", "error_type"),
     ("priceId", "price_id"),
+    ("environment", "environment"),
 )
 """The name of each field in an address. Workspace and project are a scope, not a filter."""
 

@@ -24,7 +24,7 @@ DEFAULT_LIMIT = 1_000
 MOST_ROWS = 10_000
 MOST_DIMENSIONS = 4
 MONEY: frozenset[Measure] = frozenset({"cost", "cache_savings", "reported_cost"})
-FORMATS = ("json", "csv")
+FORMATS = ("json", "csv", "parquet")
 INTERVALS: tuple[Interval, ...] = get_args(Interval)
 
 
@@ -164,5 +164,5 @@ def _order(reader: Reader, measures: list[str]) -> Measure | None:
 def _format(reader: Reader) -> str:
     text = reader.one("format") or "json"
     if text not in FORMATS:
-        reader.wrong("format", f"must be {' or '.join(FORMATS)}")
+        reader.wrong("format", f"must be {', '.join(FORMATS)}")
     return text

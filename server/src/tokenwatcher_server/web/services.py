@@ -8,6 +8,7 @@ from tokenwatcher_server.access.login import Login
 from tokenwatcher_server.access.projects import ProjectDirectory
 from tokenwatcher_server.access.verifier import KeyVerifier
 from tokenwatcher_server.control.database import Database
+from tokenwatcher_server.events.export import FileWriter
 from tokenwatcher_server.events.store import EventStore
 from tokenwatcher_server.ingest.commit import Committer
 from tokenwatcher_server.kernel.clock import Clock
@@ -28,6 +29,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     projects: ProjectDirectory
     login: Login
     csrf_secret: bytes
+    parquet: FileWriter
     local_token: str
     """Lets the command line of this machine ask the running server (see `web/api/local.py`)."""
 

@@ -9,7 +9,6 @@ import msgspec
 from litestar import Request, get
 from litestar.params import FromPath
 
-from tokenwatcher_server.access.principal import narrowed
 from tokenwatcher_server.events.event import Event
 from tokenwatcher_server.events.query import EventFilter
 from tokenwatcher_server.events.store import StoredEvent
@@ -23,6 +22,7 @@ from tokenwatcher_server.pricing.price import CostLine
 from tokenwatcher_server.usage.parameters import Parameters, Reader
 from tokenwatcher_server.usage.request import UsageRequest, parse_with
 from tokenwatcher_server.web.auth import Caller
+from tokenwatcher_server.web.scope import asked_scope
 from tokenwatcher_server.web.services import services_of
 
 MOST_EVENTS = 500
@@ -196,7 +196,7 @@ async def list_events(request: Request[Any, Any, Any], principal: Caller) -> Eve
     wanted = parse_events_request(list(request.query_params.multi_items()))
     found = await services.store.events(
         EventFilter(
-            scope=narrowed(principal.scope, wanted.usage.workspace_id, wanted.usage.project_id),
+            scope=await asked_scope(request, principal, wanted.usage),
             period=wanted.usage.period(services.clock.now_us()),
             filters=wanted.usage.filters,
             before=wanted.before,

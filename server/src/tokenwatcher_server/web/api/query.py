@@ -1,5 +1,6 @@
-"""`GET /api/query`: the general usage query, as JSON or CSV."""
+"""`GET /api/query`: the general usage query, as JSON, CSV or Parquet."""
 
+import asyncio
 import csv
 import io
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import msgspec
 from litestar import Request, Response, get
 
-from tokenwatcher_server.access.principal import narrowed
+from tokenwatcher_server.events.export import Column, Kind
 from tokenwatcher_server.kernel.clock import iso
 from tokenwatcher_server.kernel.money import usd_number, usd_text
 from tokenwatcher_server.usage.result import Line
@@ -21,8 +22,11 @@ from tokenwatcher_server.usage.table import (
     wire_name,
 )
 from tokenwatcher_server.web.auth import Caller
+from tokenwatcher_server.web.scope import asked_scope
 from tokenwatcher_server.web.services import services_of
 
+PARQUET = "application/vnd.apache.parquet"
+DURATIONS = ("latency_", "time_to_")
 Value = str | int | float | None
 
 
@@ -44,11 +48,15 @@ async def query_usage(request: Request[Any, Any, Any], principal: Caller) -> Res
     """
     services = services_of(request)
     asked = parse_table(request.query_params.multi_items())
-    scope = narrowed(principal.scope, asked.usage.workspace_id, asked.usage.project_id)
+    scope = await asked_scope(request, principal, asked.usage, asked.group_by)
     found = await table(services.store, asked, scope, services.clock.now_us())
     if asked.format == "csv":
         headers = {"Content-Disposition": 'attachment; filename="usage.csv"'}
         return Response(csv_text(found), media_type="text/csv", headers=headers)
+    if asked.format == "parquet":
+        headers = {"Content-Disposition": 'attachment; filename="usage.parquet"'}
+        body = await asyncio.to_thread(services.parquet, columns(found))
+        return Response(body, media_type=PARQUET, headers=headers)
     rows = [json_row(asked, line) for line in found.lines]
     return Response(QueryAnswer(rows, found.truncated), media_type="application/json")
 
@@ -82,6 +90,25 @@ def csv_text(found: Table) -> str:
         values = [_csv_value(line, measure) for measure in asked.measures]
         writer.writerow([*labels, *values])
     return written.getvalue()
+
+
+def columns(found: Table) -> list[Column]:
+    """The rows by column, for a file whose columns have kinds."""
+    asked, lines = found.request, found.lines
+    made = []
+    if asked.interval is not None:
+        made.append(Column("bucket", "instant", [line.bucket_us for line in lines]))
+    for place, dimension in enumerate(asked.group_by):
+        made.append(Column(group_name(dimension), "text", [line.group[place] for line in lines]))
+    for measure in asked.measures:
+        values = [getattr(line.totals, measure) for line in lines]
+        if measure in MONEY:
+            exact = [None if value is None else usd_text(value) for value in values]
+            made.append(Column(wire_name(measure), "usd", exact))
+        else:
+            kind: Kind = "number" if measure.startswith(DURATIONS) else "integer"
+            made.append(Column(wire_name(measure), kind, values))
+    return made
 
 
 def inert(text: str) -> str:

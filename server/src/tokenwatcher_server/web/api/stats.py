@@ -5,12 +5,12 @@ from typing import Any
 import msgspec
 from litestar import Request, get
 
-from tokenwatcher_server.access.principal import narrowed
 from tokenwatcher_server.kernel.money import usd_number, usd_text
 from tokenwatcher_server.usage.request import parse
 from tokenwatcher_server.usage.result import DayUsage, ModelUsage, Stats, TagUsage, Totals
 from tokenwatcher_server.usage.stats import stats
 from tokenwatcher_server.web.auth import Caller
+from tokenwatcher_server.web.scope import asked_scope
 from tokenwatcher_server.web.services import services_of
 
 EMBEDDED = "events"
@@ -108,7 +108,7 @@ async def get_stats(request: Request[Any, Any, Any], principal: Caller) -> Stats
     """
     services = services_of(request)
     asked = parse(request.query_params.multi_items())
-    scope = narrowed(principal.scope, asked.workspace_id, asked.project_id)
+    scope = await asked_scope(request, principal, asked)
     return stats_answer(await stats(services.store, asked, scope, services.clock.now_us()))
 
 

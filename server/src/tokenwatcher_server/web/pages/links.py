@@ -94,5 +94,6 @@ LABELS = {
     "sessionId": "session",
     "errorType": "error",
     "priceId": "price",
+    "environment": "environment",
 }
 """What people call the fields that an address may filter by."""
