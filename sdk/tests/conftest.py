@@ -12,6 +12,8 @@ import pytest
 from tokenwatcher import TokenWatcher
 from tokenwatcher.testing import CapturedUsage, captured_usage
 
+pytest.register_assert_rewrite("sdk.tests.recorded.expectation")
+
 KEY = "tw_test_0123456789abcdefghijABCDEFGHIJ0123456789abc"
 
 

@@ -103,7 +103,7 @@ def _openai(
         return lambda: client.responses.retrieve(path.split("/responses/")[1])
     if own == "/audio/transcriptions":
         return lambda: client.audio.transcriptions.create(
-            model="gpt-4o-transcribe", file=("speech.wav", b"RIFF")
+            model="gpt-4o-transcribe", file=("speech.wav", b"RIFF"), stream=exchange["streaming"]
         )
     method = {
         "/chat/completions": client.chat.completions.create,

@@ -144,7 +144,8 @@ def recognises(answer: Any) -> bool:
 
 
 def recognises_chunk(chunk: Any) -> bool:
-    return recognises(chunk) or (text(_unwrapped(chunk), "object") or "").startswith("thread.")
+    chunk = _unwrapped(chunk)
+    return recognises(chunk) or (text(chunk, "object") or "").startswith("thread.")
 
 
 def fold(stream: Stream, chunk: Any) -> None:
@@ -166,10 +167,9 @@ def fold(stream: Stream, chunk: Any) -> None:
 
 
 def _unwrapped(chunk: Any) -> Any:
-    """The assistants' stream wraps each object in an event."""
-    if (text(chunk, "event") or "").startswith("thread."):
-        return peek(chunk, "data")
-    return chunk
+    """The assistants' stream, and Mistral's library, wrap each object in an event."""
+    data = peek(chunk, "data")
+    return chunk if text(data, "object") is None else data
 
 
 def _note_output(stream: Stream, choice: Any) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from tokenwatcher.wrap.intercept import interception
+from tokenwatcher.wrap.later import Later, is_made
 from tokenwatcher.wrap.provider import Method, Provider, Recording
 from tokenwatcher.wrap.registry import FILES, provider_of
 
@@ -39,30 +40,48 @@ def _patch(client: Any, provider: Provider) -> None:
         found: Recording = getattr(client, _MARK)
         return found
 
-    for method in provider.methods:
-        holder = _holder(client, method)
-        if holder is not None:
-            original = getattr(holder, method.name)
-            setattr(holder, method.name, interception(method, original, recording, holder))
+    for path, methods in _by_path(provider).items():
+        _patch_part(client, path, methods, recording)
     for name in provider.copies:
         original = getattr(client, name, None)
         if original is not None:
             setattr(client, name, _copying(original, recording))
 
 
-def _holder(client: Any, method: Method) -> Any:
-    """Find the object that a method is called on; None where this client has no such method."""
-    holder = client
-    for name in method.path.split(".") if method.path else ():
-        holder = getattr(holder, name, None)
-    if any(_is(kind, method) for kind in type(holder).__mro__):
-        return holder
-    return None
+def _by_path(provider: Provider) -> dict[str, list[Method]]:
+    parts: dict[str, list[Method]] = {}
+    for method in provider.methods:
+        parts.setdefault(method.path, []).append(method)
+    return parts
 
 
-def _is(kind: type, method: Method) -> bool:
-    package = method.module.partition(".")[0]
-    return kind.__name__ == method.class_name and kind.__module__.partition(".")[0] == package
+def _patch_part(
+    client: Any, path: str, methods: list[Method], recording: Callable[[], Recording]
+) -> None:
+    """Patch the part of a client that a path leads to, now or when it is made."""
+
+    def patch(part: Any) -> None:
+        kinds = {f"{kind.__module__}:{kind.__name__}" for kind in type(part).__mro__}
+        # of a class and the one that it overrides, the first that is listed is enough
+        for method in {one.name: one for one in reversed(methods) if one.owner in kinds}.values():
+            original = getattr(part, method.name, None)
+            if original is not None:
+                setattr(part, method.name, interception(method, original, recording, part))
+
+    above, _, name = path.rpartition(".")
+    holder, built = _reach(client, above), methods[0].built
+    if built and holder is not None and not is_made(holder, built):
+        holder.__dict__[built] = Later(holder, name, built, patch)
+    else:
+        patch(_reach(client, path))
+
+
+def _reach(client: Any, path: str) -> Any:
+    """Follow a path of attributes; None where this client has no such part."""
+    part = client
+    for name in path.split(".") if path else ():
+        part = getattr(part, name, None)
+    return part
 
 
 def _copying(

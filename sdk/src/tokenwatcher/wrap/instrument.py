@@ -73,13 +73,15 @@ class Instrumentation:
         recording = self.recording
         for method in self.modules[module.__name__]:
             try:
-                self._patch(getattr(module, method.class_name), method)
+                self._patch(getattr(module, method.class_name, None), method)
             except Exception as error:  # noqa: BLE001  # nothing of ours may reach the app
                 if recording is not None:
                     recording.swallow(error)
 
-    def _patch(self, owner: type, method: Method) -> None:
-        original = vars(owner)[method.name]
+    def _patch(self, owner: type | None, method: Method) -> None:
+        original = None if owner is None else vars(owner).get(method.name)
+        if owner is None or original is None:
+            return  # not every version of a library has it
         ours = interception(method, original, lambda: self.recording)
         setattr(owner, method.name, ours)
         self._patched.append((owner, method.name, original, ours))

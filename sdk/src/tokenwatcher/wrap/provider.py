@@ -88,6 +88,9 @@ class Method(NamedTuple):
     """The attributes that lead from a client to the object it is called on: `aio.models`."""
     answered: Callable[[Call, Any, Asked], Any] = take_answer
     """Take the answer and give what the app is to get."""
+    built: str = ""
+    """Where the library makes the last part of `path` when it is first used: the attribute under
+    which it then keeps it. Importing that part can take long, so it is left to the app."""
 
     @property
     def module(self) -> str:
@@ -102,7 +105,7 @@ class Provider(NamedTuple):
     """A provider's library."""
 
     package: str
-    """The top-level package: `openai`."""
+    """The package: `openai`, `google.genai`."""
     clients: frozenset[str]
     """The names of the classes of its clients."""
     methods: tuple[Method, ...]

@@ -13,9 +13,15 @@ FILES = MappingProxyType(
     {
         "openai": "tokenwatcher.wrap.openai",
         "anthropic": "tokenwatcher.wrap.anthropic",
+        "google.genai": "tokenwatcher.wrap.google",
+        "botocore": "tokenwatcher.wrap.bedrock",
+        "mistralai": "tokenwatcher.wrap.mistral",
+        "cohere": "tokenwatcher.wrap.cohere",
+        "groq": "tokenwatcher.wrap.groq",
+        "ollama": "tokenwatcher.wrap.ollama",
     }
 )
-"""The top-level package of each library, and the module that holds its `PROVIDER`."""
+"""The package of each library, and the module that holds its `PROVIDER`."""
 
 
 def providers() -> Iterator[Provider]:
@@ -27,9 +33,11 @@ def providers() -> Iterator[Provider]:
 def provider_of(client: Any) -> Provider | None:
     """Find whose client an object is, by the modules and names of its classes."""
     for kind in type(client).__mro__:
-        package = kind.__module__.partition(".")[0]
-        if package in FILES and kind.__name__ in _load(package).clients:
-            return _load(package)
+        for package in FILES:
+            if f"{kind.__module__}.".startswith(f"{package}."):
+                provider = _load(package)
+                if kind.__name__ in provider.clients:
+                    return provider
     return None
 
 

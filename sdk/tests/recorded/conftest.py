@@ -1,0 +1,64 @@
+"""The player of exchanges, and the clients that call it."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from sdk.tests.recorded.drivers import DRIVERS
+from sdk.tests.recorded.drivers.driver import Driver
+from sdk.tests.recorded.exchanges import load_all
+from sdk.tests.recorded.player import Player
+
+
+class Clients:
+    """One bare and one wrapped client for each address, made when first asked for."""
+
+    def __init__(self, loop: asyncio.Runner) -> None:
+        self.loop = loop
+        self._made: dict[tuple[str, str, bool, str], Any] = {}
+
+    def of(self, driver: Driver, exchange: Any, use: str, *, asynchronous: bool) -> Any:
+        address = driver.address(exchange)
+        key = (driver.name, address, asynchronous, use)
+        if key not in self._made:
+            self._made[key] = driver.connect(address, asynchronous)
+        return self._made[key]
+
+
+@pytest.fixture(scope="session")
+def player() -> Iterator[Player]:
+    """Plays exchanges to every client that is made while it is here: it is their proxy."""
+    playing = Player()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HTTP_PROXY", playing.url)
+        patch.setenv("http_proxy", playing.url)
+        patch.delenv("NO_PROXY", raising=False)
+        patch.delenv("no_proxy", raising=False)
+        yield playing
+    playing.stop()
+
+
+@pytest.fixture(scope="session")
+def clients(player: Player) -> Iterator[Clients]:
+    assert player.url
+    with asyncio.Runner() as loop:
+        yield Clients(loop)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One test for each exchange and each library whose client can receive it."""
+    if {"exchange", "driver"} <= set(metafunc.fixturenames):
+        cases = [
+            (exchange, driver)
+            for exchange in load_all().values()
+            for driver in DRIVERS
+            if driver.receives(exchange)
+            and (driver.asynchronous or "asynchronously" not in metafunc.function.__name__)
+        ]
+        metafunc.parametrize(
+            ("exchange", "driver"),
+            cases,
+            ids=[f"{exchange['name']}-{driver.name}" for exchange, driver in cases],
+        )
