@@ -29,22 +29,24 @@ class Clients:
 
 @pytest.fixture(scope="session")
 def player() -> Iterator[Player]:
-    """Plays exchanges to every client that is made while it is here: it is their proxy."""
     playing = Player()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HTTP_PROXY", playing.url)
-        patch.setenv("http_proxy", playing.url)
-        patch.delenv("NO_PROXY", raising=False)
-        patch.delenv("no_proxy", raising=False)
-        yield playing
+    yield playing
     playing.stop()
 
 
 @pytest.fixture(scope="session")
-def clients(player: Player) -> Iterator[Clients]:
-    assert player.url
+def clients() -> Iterator[Clients]:
     with asyncio.Runner() as loop:
         yield Clients(loop)
+
+
+@pytest.fixture(autouse=True)
+def by_proxy(player: Player, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have every client that is made here ask the player, whatever the address."""
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, player.url)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

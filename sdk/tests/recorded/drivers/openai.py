@@ -32,8 +32,9 @@ def receives(exchange: Exchange) -> bool:
 def _own_path(exchange: Exchange) -> str | None:
     """The part of the path that the client adds to its base address."""
     path = path_of(exchange)
-    if exchange["request"]["method"] == "GET" and "/v1/responses/" in path:
-        return path.removeprefix("/v1")
+    if exchange["request"]["method"] == "GET":
+        folders = ("/v1/responses/", "/v1/batches/")
+        return path.removeprefix("/v1") if path.startswith(folders) else None
     return next((own for own in _PATHS if path.endswith(own)), None)
 
 
@@ -60,7 +61,8 @@ def connect(address: str, asynchronous: bool) -> Any:
 def call(client: Any, exchange: Exchange, _asynchronous: bool) -> Any:
     own = _own_path(exchange) or ""
     if exchange["request"]["method"] == "GET":
-        return client.responses.retrieve(own.split("/")[2])
+        _, folder, name = own.split("/")
+        return getattr(client, folder).retrieve(name)
     body = exchange["request"].get("body")
     asked: dict[str, Any] = {"model": _model(exchange)}
     for name in ("stream", "stream_options"):
