@@ -70,7 +70,7 @@ def host_of(exchange: Exchange) -> str:
 
 def path_of(exchange: Exchange) -> str:
     """The path that was called, without its query."""
-    return urlsplit(exchange["request"]["path"]).path
+    return str(urlsplit(exchange["request"]["path"]).path)
 
 
 def model_of(exchange: Exchange) -> str | None:

@@ -64,7 +64,7 @@ def counts_when_fetched(exchange: Any) -> bool:
     """What has run in the background, or in a batch, tells what it used when it is fetched."""
     answer = exchange["response"]["body"]
     later = answer.get("background") is True or answer["object"] == "batch"
-    return later and answer["status"] == "completed"
+    return bool(later and answer["status"] == "completed")
 
 
 NO_CLIENT = {
