@@ -109,7 +109,7 @@ def test_what_is_made_anew_answers_as_before(tmp_path: Path, cast: Any) -> None:
     assert outcome.duplicates == frozenset(range(50))
 
 
-@pytest.mark.parametrize("damage", ["lost", "overwritten", "another version", "another journal"])
+@pytest.mark.parametrize("damage", ["lost", "overwritten", "an older version"])
 def test_columns_that_cant_be_used_are_made_anew_by_themselves(
     tmp_path: Path, cast: Any, damage: str
 ) -> None:
@@ -124,11 +124,7 @@ def test_columns_that_cant_be_used_are_made_anew_by_themselves(
         import duckdb
 
         with duckdb.connect(str(columns)) as connection:
-            connection.execute(
-                "update about set version = 99"
-                if damage == "another version"
-                else "update applied set hash = from_hex(repeat('ab', 32))"
-            )
+            connection.execute("update about set version = 0")
     assert answers(tmp_path, cast) == before
     assert verified(tmp_path).sound
 

@@ -19,18 +19,14 @@ from tokenwatcher_server.stores.embedded.schema import (
     PRICE_COLUMNS,
     STORED_COLUMNS,
 )
+from tokenwatcher_server.stores.embedded.stamp import VERSION, ColumnsUnusable, stamp_of
 from tokenwatcher_server.stores.embedded.step import EventStep, Table
 
-VERSION = 1
 MEMORY = "192MB"
 CHECKPOINT = "64MB"
 """How large DuckDB's own log grows before it is folded in; a start after a crash reads it."""
 
 Cursor = duckdb.DuckDBPyConnection
-
-
-class ColumnsUnusable(Exception):
-    """The file is damaged, or of another version: it has to be made anew."""
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -148,15 +144,13 @@ def _create(connection: Cursor) -> None:
 
 
 def _read_state(connection: Cursor) -> tuple[Applied, dict[str, int]]:
+    stamp = stamp_of(connection)
+    if stamp.version != VERSION:
+        raise ColumnsUnusable("it is of another version")
     try:
-        versions = connection.execute("select version from about").fetchall()
-        applied = connection.execute("select sequence, total, hash from applied").fetchall()
-        slots = _tag_slots(connection)
+        return stamp.applied, _tag_slots(connection)
     except duckdb.Error as error:
         raise ColumnsUnusable(f"it is not laid out as it should be: {error}") from None
-    if versions != [(VERSION,)] or len(applied) != 1:
-        raise ColumnsUnusable("it is of another version")
-    return Applied(*applied[0]), slots
 
 
 def _tag_slots(connection: Cursor) -> dict[str, int]:

@@ -10,12 +10,16 @@ from pathlib import Path
 
 from tokenwatcher_server.events.store import StoreRefused
 from tokenwatcher_server.stores.embedded.chain import Link
-from tokenwatcher_server.stores.embedded.columns import Columns, ColumnsUnusable
+from tokenwatcher_server.stores.embedded.columns import Columns
 from tokenwatcher_server.stores.embedded.files import StoreFiles, claimed
 from tokenwatcher_server.stores.embedded.files import prepare as prepare_folder
 from tokenwatcher_server.stores.embedded.journal import JournalReader
 from tokenwatcher_server.stores.embedded.prepare import Prepared, Read, prepare, read
 from tokenwatcher_server.stores.embedded.response_index import ResponseIndex
+from tokenwatcher_server.stores.embedded.stamp import (
+    ColumnsUnusable,
+    refuse_what_the_journal_lacks,
+)
 from tokenwatcher_server.stores.embedded.writing import learn
 
 STEP_ROWS = 20_000
@@ -34,7 +38,6 @@ def open_columns(files: StoreFiles, journal: JournalReader, *, threads: int) -> 
     """Open the columns; where they are lost or can't be used, make them anew first."""
     try:
         columns = Columns(files.columns, files.spill, threads=threads)
-        _check_belongs(columns, journal)
     except ColumnsUnusable as unusable:
         _log.warning("%s is made anew from the journal: %s", files.columns.name, unusable)
         _remove_columns(files.columns)
@@ -44,17 +47,13 @@ def open_columns(files: StoreFiles, journal: JournalReader, *, threads: int) -> 
     return columns
 
 
-def _check_belongs(columns: Columns, journal: JournalReader) -> None:
-    if journal.hash_at(columns.applied.sequence) != columns.applied.hash:
-        columns.close()
-        raise ColumnsUnusable("it belongs to another journal")
-
-
 def rebuild(files: StoreFiles, progress: Progress) -> int:
     """Make the columns and the response index anew beside the old ones, then swap them in.
 
-    Raises StoreRefused while another process holds the folder, or where it has no journal.
+    Raises StoreRefused while another process holds the folder, where it has no journal, and
+    where the journal lacks events that what is there was made from.
     """
+    refuse_what_the_journal_lacks(files)
     if not files.journal.exists():
         raise StoreRefused(f"there is no journal in {files.folder}: nothing to make anew from")
     prepare_folder(files)

@@ -31,6 +31,14 @@ REST_SECONDS = 15.0
 _log = logging.getLogger(__name__)
 
 
+class Extent(msgspec.Struct, frozen=True):
+    """How much the index knows at one moment."""
+
+    covered: int
+    """The last segment whose fingerprints are known."""
+    fingerprints: int
+
+
 class _Newest(msgspec.Struct):
     """Fingerprints that are not in a run yet."""
 
@@ -42,7 +50,7 @@ class _Newest(msgspec.Struct):
 
 
 class ResponseIndex:
-    """Asked and added to by the thread that commits; runs are written by a thread of its own."""
+    """Added to by the thread that commits, asked by any; a thread of its own writes the runs."""
 
     def __init__(self, folder: Path, hash_at: Callable[[int], bytes | None]) -> None:
         self._folder = folder
@@ -60,6 +68,13 @@ class ResponseIndex:
     def covered(self) -> int:
         """The last segment whose fingerprints are known."""
         return self._newest.last
+
+    def extent(self) -> Extent:
+        """For the thread that adds, like `add`."""
+        with self._changed:
+            parts = [self._newest, *self._full]
+            count = sum(map(len, self._runs)) + sum(len(part.held) for part in parts)
+        return Extent(self.covered, count)
 
     def find(self, fingerprints: Sequence[bytes]) -> set[bytes]:
         """Which of these the journal holds."""

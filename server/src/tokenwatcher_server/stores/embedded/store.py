@@ -25,6 +25,7 @@ from tokenwatcher_server.stores.embedded.journal import Journal, JournalReader
 from tokenwatcher_server.stores.embedded.rebuild import open_columns
 from tokenwatcher_server.stores.embedded.response_index import ResponseIndex
 from tokenwatcher_server.stores.embedded.segment import decode
+from tokenwatcher_server.stores.embedded.stamp import refuse_what_the_journal_lacks
 from tokenwatcher_server.stores.embedded.verify import verify
 from tokenwatcher_server.stores.embedded.writing import Writer, learn
 
@@ -43,6 +44,7 @@ class EmbeddedStore:
         with ExitStack() as stack:
             prepare(files)
             stack.enter_context(claimed(files))
+            refuse_what_the_journal_lacks(files)
             self._journal = Journal(files.journal, clock)
             stack.callback(self._journal.close)
             self._reader = JournalReader(files.journal)
@@ -82,7 +84,10 @@ class EmbeddedStore:
         return await self._write(lambda: self._writer.reprice(changes))
 
     async def verify(self) -> Verification:
-        return await self._read(lambda: verify(self._files.journal, self._columns))
+        extent = await self._write(self._responses.extent)
+        return await self._read(
+            lambda: verify(self._files.journal, self._columns, self._responses, extent)
+        )
 
     async def ready(self) -> bool:
         try:

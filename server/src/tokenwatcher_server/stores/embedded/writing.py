@@ -114,11 +114,12 @@ def learn(
     responses: ResponseIndex, link: Link, segment: Segment, numbers: Mapping[str, int]
 ) -> None:
     """Add a segment of the journal to the response index again."""
-    answers = _answers(segment, numbers) if link.kind is SegmentKind.EVENTS else []
+    answers = answers_of(segment, numbers) if link.kind is SegmentKind.EVENTS else []
     responses.add(answers, link.sequence, link.hash, link.rows)
 
 
-def _answers(segment: Segment, numbers: Mapping[str, int]) -> list[bytes]:
+def answers_of(segment: Segment, numbers: Mapping[str, int]) -> list[bytes]:
+    """The fingerprints of the providers' answers in a segment; `numbers` are the workspaces'."""
     if "response_id" not in segment.columns:
         return []
     tokens = zip(*[segment.values(name) for name in TOKEN_COLUMNS], strict=True)
