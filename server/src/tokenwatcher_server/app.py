@@ -62,6 +62,8 @@ async def running_app(settings: Settings, clock: Clock | None = None) -> AsyncIt
         committer.start()
         stack.push_async_callback(committer.close)
         passwords = Passwords()
+        keys = KeyVerifier(database, clock)
+        stack.push_async_callback(keys.close)
         secret = session_secret(settings.dashboard_session_secret, settings.data_dir)
         services = Services(
             settings=settings,
@@ -71,7 +73,7 @@ async def running_app(settings: Settings, clock: Clock | None = None) -> AsyncIt
             prices=prices,
             committer=committer,
             metrics=metrics,
-            keys=KeyVerifier(database, clock),
+            keys=keys,
             projects=ProjectDirectory(database, clock),
             login=Login(database, passwords, clock),
             csrf_secret=settings.csrf_secret.encode() if settings.csrf_secret else secret,

@@ -1,11 +1,13 @@
 """Workspaces and projects: their slugs, what may be removed, and what ingest finds."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from tokenwatcher_server.access.first_start import first_start
 from tokenwatcher_server.access.keys import create_key, list_keys, revoke_key
+from tokenwatcher_server.access.names import checked_name
 from tokenwatcher_server.access.passwords import Passwords
 from tokenwatcher_server.access.principal import narrowed
 from tokenwatcher_server.access.projects import (
@@ -14,6 +16,7 @@ from tokenwatcher_server.access.projects import (
     delete_project,
     list_projects,
 )
+from tokenwatcher_server.access.users import create_user, list_users
 from tokenwatcher_server.access.workspaces import (
     create_workspace,
     delete_workspace,
@@ -52,9 +55,11 @@ def test_slugs_come_from_names_and_never_clash(on_database: Any) -> None:
     async def scenario(database: Database) -> None:
         async with database.transaction() as connection:
             made = [
-                await create_workspace(connection, name, NOW_US) for name in ("A b!", "a-B", "ü")
+                await create_workspace(connection, name, NOW_US)
+                for name in ("A b!", "a-B", "Über uns", "日本", "x" * 89 + " y")
             ]
-            assert [workspace.slug for workspace in made] == ["a-b", "a-b-2", "project"]
+            slugs = [workspace.slug for workspace in made]
+            assert slugs == ["a-b", "a-b-2", "uber-uns", "workspace", "x" * 89]
             again = [
                 await create_project(connection, made[0].id, "Chat", "production", NOW_US)
                 for _ in range(3)
@@ -108,6 +113,101 @@ def test_ingest_finds_a_project_by_id_or_slug_in_its_own_workspace(on_database: 
         assert await directory.find(ours.id, "late") is None
         clock.advance(seconds=1)
         assert await directory.find(ours.id, "late") == late.id
+
+    on_database(scenario)
+
+
+def test_a_flood_of_made_up_slugs_costs_one_query_a_second(
+    on_database: Any, queries_of: Any
+) -> None:
+    async def scenario(database: Database) -> None:
+        async with database.transaction() as connection:
+            ours = await create_workspace(connection, "Ours", NOW_US)
+        clock = FrozenClock(NOW_US)
+        directory = ProjectDirectory(database, clock)
+        queries = queries_of(database, "projects")
+        for second in range(3):
+            found = await asyncio.gather(
+                *(directory.find(ours.id, f"made up {n}") for n in range(1000))
+            )
+            assert set(found) == {None}
+            assert len(queries) == second + 1
+            clock.advance(seconds=1)
+
+    on_database(scenario)
+
+
+def test_a_project_that_another_process_removed_is_forgotten_within_a_minute(
+    on_database: Any,
+) -> None:
+    async def scenario(database: Database) -> None:
+        async with database.transaction() as connection:
+            ours = await create_workspace(connection, "Ours", NOW_US)
+            chat = await create_project(connection, ours.id, "Chat", "production", NOW_US)
+        clock = FrozenClock(NOW_US)
+        directory = ProjectDirectory(database, clock)
+        assert await directory.find(ours.id, "chat") == chat.id
+        async with database.transaction() as connection:
+            await delete_project(connection, chat.id)
+        clock.advance(seconds=60)
+        assert await directory.find(ours.id, "chat") is None
+
+    on_database(scenario)
+
+
+def test_a_slug_can_never_stand_for_another_workspaces_id(on_database: Any) -> None:
+    async def scenario(database: Database) -> None:
+        async with database.transaction() as connection:
+            victim = await create_workspace(connection, "Victim", NOW_US)
+            imitation = await create_workspace(connection, victim.id, NOW_US)
+            assert imitation.slug == victim.id
+            assert await find_workspace(connection, victim.id) == victim
+
+    on_database(scenario)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "   ", "x" * 101, "a\0b", "a\nb", "a\x1b[31m", "\u2028x\u2029y", "\ud800"]
+)
+def test_a_name_that_cant_be_shown_or_stored_is_refused(name: str) -> None:
+    with pytest.raises(AppError) as refused:
+        checked_name(name)
+    assert refused.value.kind is Kind.INVALID
+
+
+@pytest.mark.parametrize("name", ["x", "x" * 100, "Zoë & 日本 👩‍💻", "<b>bold</b>"])
+def test_any_name_of_plain_text_is_taken_without_the_spaces_around_it(name: str) -> None:
+    assert checked_name(f"  {name}\t") == name
+
+
+def test_a_first_start_after_a_user_was_made_keeps_that_user_alone(on_database: Any) -> None:
+    async def scenario(database: Database) -> None:
+        async with database.transaction() as connection:
+            await create_user(connection, "ana", "hash", NOW_US)
+        welcome = await first_start(
+            database, Passwords(), username="admin", password=None, now_us=NOW_US
+        )
+        assert welcome is not None
+        assert welcome.password is None
+        async with database.reading() as connection:
+            assert [user.username for user in await list_users(connection)] == ["ana"]
+            assert [found.slug for found in await list_workspaces(connection)] == ["default"]
+
+    on_database(scenario)
+
+
+def test_two_first_starts_at_once_make_everything_once(on_database: Any) -> None:
+    async def scenario(database: Database) -> None:
+        welcomes = await asyncio.gather(
+            *(
+                first_start(database, Passwords(), username="admin", password=None, now_us=NOW_US)
+                for _ in range(3)
+            )
+        )
+        assert len([welcome for welcome in welcomes if welcome is not None]) == 1
+        async with database.reading() as connection:
+            assert len(await list_keys(connection)) == 1
+            assert len(await list_users(connection)) == 1
 
     on_database(scenario)
 

@@ -1,14 +1,25 @@
 """Sessions, links and sign-in: made here, ended in time, and slow for those who guess."""
 
+import asyncio
+import threading
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher, extract_parameters
+from argon2.exceptions import VerificationError
 from sqlalchemy import text
 
 from tokenwatcher_server.access import csrf
 from tokenwatcher_server.access.links import make_link, use_link
 from tokenwatcher_server.access.login import ATTEMPTS_A_MINUTE, FREE_FAILURES, Login, Throttle
-from tokenwatcher_server.access.passwords import Passwords, check_strength, generate_password
+from tokenwatcher_server.access.passwords import (
+    MOST_WAITING,
+    Passwords,
+    check_strength,
+    generate_password,
+)
 from tokenwatcher_server.access.sessions import (
     IDLE_SECONDS,
     LIFETIME_SECONDS,
@@ -71,6 +82,33 @@ def test_a_session_that_nobody_uses_ends_earlier(on_database: Any) -> None:
     on_database(scenario)
 
 
+def test_a_new_session_ends_the_one_that_the_client_came_with(on_database: Any) -> None:
+    async def scenario(database: Database) -> None:
+        old = await new_session(database)
+        async with database.transaction() as connection:
+            new = await begin_session(connection, old.user, NOW_US, instead_of=old.id)
+            planted = await begin_session(connection, old.user, NOW_US, instead_of="attackerchosen")
+        assert await find_session(database, old.id, NOW_US) is None
+        assert await find_session(database, new.id, NOW_US) is not None
+        assert planted.id != "attackerchosen"
+
+    on_database(scenario)
+
+
+def test_a_session_is_shown_even_where_its_use_cant_be_noted(
+    on_database: Any, tmp_path: Path
+) -> None:
+    async def scenario(database: Database) -> None:
+        session = await new_session(database)
+        await database.close()
+        reader = Database(f"sqlite+aiosqlite:///file:{tmp_path}/control.db?mode=ro&uri=true")
+        later = NOW_US + 3600 * MICROSECONDS
+        assert await find_session(reader, session.id, later) is not None
+        await reader.close()
+
+    on_database(scenario)
+
+
 def test_a_session_that_was_signed_out_is_gone(on_database: Any) -> None:
     async def scenario(database: Database) -> None:
         session = await new_session(database)
@@ -81,11 +119,13 @@ def test_a_session_that_was_signed_out_is_gone(on_database: Any) -> None:
     on_database(scenario)
 
 
-def test_a_new_password_ends_every_session(on_database: Any) -> None:
+def test_a_new_password_ends_every_session_and_every_link(on_database: Any) -> None:
     async def scenario(database: Database) -> None:
         session = await new_session(database)
         async with database.transaction() as connection:
+            link = await make_link(connection, session.user.id, NOW_US)
             await set_password(connection, session.user.id, "hash", NOW_US)
+            assert await use_link(connection, link, NOW_US) is None
         assert await find_session(database, session.id, NOW_US) is None
 
     on_database(scenario)
@@ -133,6 +173,85 @@ def test_sign_in_takes_the_right_password_alone(on_database: Any) -> None:
     on_database(scenario)
 
 
+class CountedPasswords(Passwords):
+    """The real thing, and how often it was asked."""
+
+    hashed = 0
+
+    async def matches(self, password: str, known_hash: str | None) -> bool:
+        self.hashed += 1
+        return await super().matches(password, known_hash)
+
+
+def test_a_throttled_sign_in_hashes_nothing(on_database: Any) -> None:
+    async def scenario(database: Database) -> None:
+        passwords = CountedPasswords()
+        login = Login(database, passwords, FrozenClock(NOW_US))
+        for number in range(ATTEMPTS_A_MINUTE):
+            assert await login.sign_in(f"user {number}", PASSWORD, "192.0.2.1") is None
+        for number in range(100):
+            with pytest.raises(AppError) as refused:
+                await login.sign_in(f"another {number}", PASSWORD, "192.0.2.1")
+            assert refused.value.kind is Kind.RATE_LIMITED
+        assert passwords.hashed == ATTEMPTS_A_MINUTE
+
+    on_database(scenario)
+
+
+def test_a_subscriber_counts_as_one_address_of_ipv6(on_database: Any) -> None:
+    async def scenario(database: Database) -> None:
+        login = Login(database, Passwords(), FrozenClock(NOW_US))
+        for number in range(ATTEMPTS_A_MINUTE):
+            await login.sign_in(f"user {number}", PASSWORD, f"2001:db8:1:2:{number:x}::1")
+        with pytest.raises(AppError):
+            await login.sign_in("another", PASSWORD, "2001:db8:1:2:ffff::1")
+        assert await login.sign_in("another", PASSWORD, "2001:db8:1:3::1") is None
+        assert await login.sign_in("another", PASSWORD, "::ffff:192.0.2.1") is None
+
+    on_database(scenario)
+
+
+def test_an_unknown_name_costs_as_much_as_a_wrong_password() -> None:
+    passwords = Passwords()
+    known = passwords._hasher.hash(PASSWORD)
+    assert extract_parameters(passwords._nobodys_hash) == extract_parameters(known)
+    assert (extract_parameters(known).memory_cost, extract_parameters(known).time_cost) == (
+        19456,
+        2,
+    )
+    assert not passwords._verify(PASSWORD, passwords._nobodys_hash)
+
+
+def test_only_two_hash_at_once_and_only_so_many_wait(on_database: Any) -> None:
+    async def scenario(_: Database) -> None:
+        passwords = Passwords()
+        running = most = 0
+
+        class Hasher(PasswordHasher):
+            def verify(self, *_: Any) -> Any:
+                nonlocal running, most
+                with lock:
+                    running += 1
+                    most = max(most, running)
+                time.sleep(0.002)
+                with lock:
+                    running -= 1
+                raise VerificationError
+
+        lock = threading.Lock()
+        passwords._hasher = Hasher()
+        answers = await asyncio.gather(
+            *(passwords.matches(PASSWORD, None) for _ in range(MOST_WAITING + 10)),
+            return_exceptions=True,
+        )
+        refused = [answer for answer in answers if isinstance(answer, AppError)]
+        assert most == 2
+        assert [error.kind for error in refused] == [Kind.UNAVAILABLE] * 10
+        assert not await passwords.matches(PASSWORD, None)
+
+    on_database(scenario)
+
+
 def test_who_guesses_waits_longer_each_time_and_nobody_else_does() -> None:
     throttle = Throttle()
     now = NOW_US
@@ -173,7 +292,18 @@ def test_what_the_throttle_remembers_is_bounded() -> None:
 
 
 @pytest.mark.parametrize(
-    "password", ["", "1", "seven77", "password", "Admin123", "change_me", "x" * 1025]
+    "password",
+    [
+        "",
+        "1",
+        "seven77",
+        "password",
+        "Admin123",
+        "change_me",
+        "change_me_in_production",
+        "x" * 1025,
+        "halves \ud800 of pairs",
+    ],
 )
 def test_a_weak_password_is_refused_when_it_is_set(password: str) -> None:
     with pytest.raises(AppError):

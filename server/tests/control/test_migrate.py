@@ -17,7 +17,7 @@ from tokenwatcher_server.control import migrate as migrating
 from tokenwatcher_server.control.database import Database, control_url
 from tokenwatcher_server.control.migrate import HEAD, migrate
 from tokenwatcher_server.control.tables import metadata
-from tokenwatcher_server.kernel.errors import InstanceRefused
+from tokenwatcher_server.kernel.errors import AppError, InstanceRefused, Kind
 
 Result = TypeVar("Result")
 
@@ -69,6 +69,42 @@ def test_a_damaged_database_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "control.db").write_bytes(b"no database at all" * 500)
     with pytest.raises(InstanceRefused, match=r"control\.db"):
         on(tmp_path, migrate)
+
+
+def test_a_database_that_cant_be_opened_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "control.db").mkdir()
+    with pytest.raises(InstanceRefused, match=r"control\.db.*can't be used"):
+        on(tmp_path, migrate)
+
+
+def test_a_database_that_cant_be_written_now_says_so_and_keeps_answering(tmp_path: Path) -> None:
+    async def work(database: Database) -> None:
+        await migrate(database)
+        await database.close()
+        reader = Database(f"sqlite+aiosqlite:///file:{tmp_path}/control.db?mode=ro&uri=true")
+        with pytest.raises(AppError) as refused:
+            await _insert_and_fail(reader)
+        assert refused.value.kind is Kind.UNAVAILABLE
+        assert refused.value.retry_after
+        async with reader.reading() as connection:
+            assert (await connection.execute(text("SELECT 1"))).scalar() == 1
+        await reader.close()
+
+    on(tmp_path, work)
+
+
+def test_a_reader_neither_waits_for_a_writer_nor_sees_half_of_it(tmp_path: Path) -> None:
+    async def work(database: Database) -> None:
+        await migrate(database)
+        count = text("SELECT count(*) FROM workspaces")
+        async with database.transaction() as writing:
+            await writing.execute(text("INSERT INTO workspaces VALUES ('1', 'name', 'slug', 0)"))
+            async with asyncio.timeout(2), database.reading() as reading:
+                assert (await reading.execute(count)).scalar() == 0
+        async with database.reading() as reading:
+            assert (await reading.execute(count)).scalar() == 1
+
+    on(tmp_path, work)
 
 
 def test_two_processes_that_start_at_once_migrate_once(tmp_path: Path) -> None:

@@ -57,9 +57,24 @@ def test_a_token_of_any_other_kind_is_refused(signed_in: Browser, token: bytes) 
     assert_refused(browser, try_to_change(browser, headers={b"X-CSRF-Token": token}))
 
 
+def test_two_tokens_are_none(signed_in: Browser) -> None:
+    browser = signed_in()
+    good = browser.headers.pop("X-CSRF-Token")
+    for first, second in ((good, good), (good, "junk"), ("junk", good)):
+        headers = [("X-CSRF-Token", first), ("X-CSRF-Token", second)]
+        assert_refused(browser, try_to_change(browser, headers=headers))
+
+
 @pytest.mark.parametrize(
     "headers",
-    [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}],
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://["},
+        {"Origin": ""},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
 )
 def test_a_change_from_another_site_is_refused_despite_its_token(
     signed_in: Browser, headers: dict[str, str]
@@ -85,3 +100,21 @@ def test_a_key_beside_a_session_is_all_that_counts(door: Any, signed_in: Browser
     assert response.status_code == 403
     junk = browser.get("/api/stats", headers={"Authorization": "Bearer junk"})
     assert junk.status_code == 401
+    event = {"provider": "openai", "model": "gpt-4o", "inputTokens": 5, "outputTokens": 1}
+    assert browser.post("/api/ingest", json=event).status_code == 401
+    writer = {"Authorization": f"Bearer {door.key()}", "X-CSRF-Token": "junk"}
+    assert browser.post("/api/ingest", json=event, headers=writer).status_code == 200
+
+
+def test_without_sign_in_a_foreign_name_for_this_machine_gets_nothing(new_instance: Any) -> None:
+    """A page whose own name was made to point here must not read as if it were ours."""
+    running = new_instance(DASHBOARD_AUTH_ENABLED="false")
+    port = running.url.rpartition(":")[2]
+    with running.client() as browser:
+        for name in (f"127.0.0.1:{port}", f"localhost:{port}", f"[::1]:{port}"):
+            assert browser.get("/api/stats", headers={"Host": name}).status_code == 200
+        assert browser.get("/login").headers["location"] == "/"
+        for name in (f"evil.example:{port}", "localhost.evil.example", "127.0.0.1.evil.example"):
+            for path in ("/api/stats", "/api/auth/csrf", "/"):
+                refused = browser.get(path, headers={"Host": name, "Accept": "text/html"})
+                assert refused.status_code == 403, (name, path)

@@ -1,10 +1,21 @@
 """Signing in and out over real HTTP."""
 
+import asyncio
+import re
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
+
+from tokenwatcher_server.access.links import make_link
+from tokenwatcher_server.access.users import list_users
+from tokenwatcher_server.control.database import Database, control_url
+from tokenwatcher_server.kernel.clock import SystemClock
 
 PASSWORD = "correct horse battery staple"
 SESSION = "tokenwatcher_session"
@@ -64,11 +75,50 @@ def test_the_session_cookie_is_the_servers_own_and_not_for_scripts(visitor: Visi
     assert "HttpOnly" not in readable
 
 
-def test_signing_in_again_gives_another_session(visitor: Visitor) -> None:
+def test_signing_in_again_ends_the_session_before(visitor: Visitor) -> None:
     browser = visitor()
     first = sign_in(browser).cookies[SESSION]
+    assert sign_in(browser, "wrong password").status_code == 401
+    assert browser.get("/api/stats").status_code == 200
     second = sign_in(browser).cookies[SESSION]
     assert first != second
+    assert browser.get("/api/stats").status_code == 200
+    assert with_session(visitor(), first).get("/api/stats").status_code == 401
+
+
+def with_session(client: httpx.Client, session: str) -> httpx.Client:
+    client.cookies.set(SESSION, session)
+    return client
+
+
+def test_two_sessions_in_one_request_are_none(visitor: Visitor, signed_in: Visitor) -> None:
+    ours, theirs = signed_in().cookies[SESSION], signed_in().cookies[SESSION]
+    stranger = visitor()
+    for first, second in ((ours, theirs), (theirs, ours), (ours, "junk"), ("junk", ours)):
+        headers = {"Cookie": f"{SESSION}={first}; {SESSION}={second}"}
+        assert stranger.get("/api/stats", headers=headers).status_code == 401
+    same_twice = {"Cookie": f"{SESSION}={ours}; other=1; {SESSION}={ours}"}
+    assert stranger.get("/api/stats", headers=same_twice).status_code == 200
+
+
+def test_a_password_changed_beside_the_server_ends_every_session_at_once(
+    new_instance: Any,
+) -> None:
+    running = new_instance(DASHBOARD_PASSWORD=PASSWORD)
+    with running.client() as browser, running.client() as again:
+        assert sign_in(browser).status_code == 200
+        assert browser.get("/api/stats").status_code == 200
+        set_password(running, "another good password")
+        assert browser.get("/api/stats").status_code == 401
+        assert sign_in(again).status_code == 401
+        assert sign_in(again, "another good password").status_code == 200
+
+
+def set_password(running: Any, password: str) -> None:
+    command = [sys.executable, "-m", "tokenwatcher_server", "users", "set-password", "admin"]
+    subprocess.run(
+        [*command, "--data-dir", str(running.data_dir)], input=password, text=True, check=True
+    )
 
 
 def test_behind_a_trusted_proxy_the_cookie_is_for_https_alone(visitor: Visitor) -> None:
@@ -90,9 +140,7 @@ def test_signing_out_ends_the_session_on_the_server(visitor: Visitor, signed_in:
     session = browser.cookies[SESSION]
     assert browser.get("/api/stats").status_code == 200
     assert browser.post("/api/auth/logout").status_code == 200
-    thief = visitor()
-    thief.cookies.set(SESSION, session)
-    assert thief.get("/api/stats").status_code == 401
+    assert with_session(visitor(), session).get("/api/stats").status_code == 401
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
@@ -110,6 +158,22 @@ def test_a_forged_cookie_is_nobody(visitor: Visitor, cookie: str) -> None:
     headers = {b"cookie": f"{SESSION}={cookie}".encode("latin-1")}
     forger = visitor()
     assert forger.get("/api/stats", headers=headers).status_code in {401, 431}
+
+
+def test_a_proxy_is_believed_in_what_it_added_alone(visitor: Visitor) -> None:
+    """The guesser writes addresses of its own; the proxy adds the true one, in either way."""
+    guesser = visitor()
+    true_address = guesser.headers.pop("X-Forwarded-For")
+    statuses = []
+    for number in range(22):
+        made_up = f"203.0.113.{number}"
+        one_line = [("X-Forwarded-For", f"{made_up}, {true_address}")]
+        two_lines = [("X-Forwarded-For", made_up), ("X-Forwarded-For", true_address)]
+        credentials = {"username": f"name {number}", "password": "a wrong guess"}
+        headers = two_lines if number % 2 else one_line
+        answer = guesser.post("/api/auth/login", json=credentials, headers=headers)
+        statuses.append(answer.status_code)
+    assert statuses == [401] * 20 + [429] * 2
 
 
 def test_guessing_slows_down_and_says_for_how_long(visitor: Visitor) -> None:
@@ -136,6 +200,8 @@ def test_guessing_slows_down_and_says_for_how_long(visitor: Visitor) -> None:
         b'{"username": "\xff", "password": "x"}',
         b'{"username": "a\\u0000b", "password": "x"}',
         b"[" * 40_000,
+        b'{"username": "admin", "password": "x", "password": "' + PASSWORD.encode() + b'"}',
+        b'{"username": "x", "username": "admin", "password": "' + PASSWORD.encode() + b'"}',
     ],
 )
 def test_an_odd_sign_in_is_refused_without_an_error(visitor: Visitor, body: bytes) -> None:
@@ -157,20 +223,90 @@ def test_a_password_of_any_length_is_answered(visitor: Visitor) -> None:
 )
 def test_after_sign_in_only_a_page_of_ours_follows(visitor: Visitor, wanted: str) -> None:
     browser = visitor()
-    response = browser.post(
-        "/login", data={"username": "admin", "password": PASSWORD, "next": wanted}
-    )
+    response = fill_in(browser, next=wanted)
     assert response.status_code == 303
     assert response.headers["location"] == "/"
 
 
-def test_a_foreign_page_cant_sign_anybody_in(visitor: Visitor) -> None:
-    form = {"username": "admin", "password": PASSWORD}
+def fill_in(
+    browser: httpx.Client, headers: dict[str, str] | None = None, **fields: str
+) -> httpx.Response:
+    """Open the form, fill it in and send it, as a browser without scripts does."""
+    page = browser.get("/login", headers={"Accept": "text/html"})
+    assert page.status_code == 200
+    token = re.search(r'name="csrf_token" value="([^"]+)"', page.text)
+    assert token is not None
+    form = {"csrf_token": token[1], "username": "admin", "password": PASSWORD, **fields}
+    return browser.post("/login", data=form, headers=headers)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://["},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_a_foreign_page_cant_sign_anybody_in(visitor: Visitor, headers: dict[str, str]) -> None:
     browser = visitor()
-    for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
-        response = browser.post("/login", data=form, headers=headers)
+    for response in (fill_in(browser, headers), sign_in(browser, **headers)):
         assert response.status_code == 403
-        assert "set-cookie" not in response.headers
+        assert SESSION not in browser.cookies
+
+
+def test_a_form_that_we_did_not_give_signs_nobody_in(visitor: Visitor, signed_in: Visitor) -> None:
+    browser, victim = signed_in(), visitor()
+    for token in ("", "made.up", browser.headers["X-CSRF-Token"]):
+        assert fill_in(victim, csrf_token=token).status_code == 403
+    form = {"username": "admin", "password": PASSWORD}
+    refused = visitor().post("/login", data=form)
+    assert refused.status_code == 403
+    assert "reload" in refused.text
+    assert SESSION not in refused.headers.get("set-cookie", "")
+
+
+def test_behind_a_proxy_that_rewrites_the_host_the_browsers_word_counts(visitor: Visitor) -> None:
+    headers = {"Origin": "https://spend.example", "Sec-Fetch-Site": "same-origin"}
+    assert fill_in(visitor(), headers).status_code == 303
+
+
+def test_a_field_that_comes_twice_is_refused(visitor: Visitor) -> None:
+    content = urlencode(
+        [("username", "admin"), ("password", "nope"), ("password", PASSWORD), ("csrf_token", "x")]
+    )
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    response = visitor().post("/login", content=content, headers=headers)
+    assert response.status_code == 400
+
+
+def test_a_link_signs_in_once_and_only_by_its_button(door: Any, visitor: Visitor) -> None:
+    address = f"/sign-in/{new_link(door.data_dir)}"
+    browser, late = visitor(), visitor()
+    for _ in range(3):  # a preview, a scanner, the person
+        page = browser.get(address)
+        assert f'action="{address}"' in page.text
+    assert SESSION not in browser.cookies
+    assert browser.post(address, headers={"Origin": "https://evil.example"}).status_code == 403
+    assert browser.post(address).headers["location"] == "/"
+    assert browser.get("/api/stats").status_code == 200
+    assert late.post(address).status_code == 401
+    assert SESSION not in late.cookies
+    assert late.post("/sign-in/made-up").status_code == 401
+
+
+def new_link(folder: Path) -> str:
+    async def make() -> str:
+        database = Database(control_url(None, folder))
+        async with database.transaction() as connection:
+            [admin] = await list_users(connection)
+            token = await make_link(connection, admin.id, SystemClock().now_us())
+        await database.close()
+        return token
+
+    return asyncio.run(make())
 
 
 def test_the_form_works_without_a_script_and_says_what_was_wrong(visitor: Visitor) -> None:
@@ -178,12 +314,10 @@ def test_the_form_works_without_a_script_and_says_what_was_wrong(visitor: Visito
     page = browser.get("/login", headers={"Accept": "text/html"})
     assert page.status_code == 200
     assert 'name="password"' in page.text
-    wrong = browser.post("/login", data={"username": "admin", "password": "nope nope"})
+    wrong = fill_in(browser, password="nope nope")
     assert wrong.status_code == 401
     assert "wrong" in wrong.text
     assert "nope nope" not in wrong.text
-    right = browser.post(
-        "/login", data={"username": "admin", "password": PASSWORD, "next": "/events"}
-    )
+    right = fill_in(browser, next="/events")
     assert right.headers["location"] == "/events"
     assert browser.get("/").status_code == 200

@@ -54,6 +54,35 @@ def test_a_key_is_shown_once_and_never_again(door: Any, signed_in: Browser) -> N
     assert raw not in door.log
 
 
+def test_a_project_key_of_either_kind_is_held_to_its_project(door: Any, signed_in: Browser) -> None:
+    browser = signed_in()
+    workspace = make(browser, "workspaces", name="Two projects")["workspace"]
+    ours, theirs = (
+        make(browser, "projects", workspaceId=workspace["id"], name=name)["project"]
+        for name in ("Ours", "Theirs")
+    )
+    scope = {"workspaceId": workspace["id"], "projectId": ours["id"]}
+    writer, reader = (make(browser, "api-keys", **scope, kind=kind)["rawKey"]
+                      for kind in ("live", "read"))  # fmt: skip
+    event = {"provider": "openai", "model": "gpt-4o", "inputTokens": 5, "outputTokens": 1}
+    with door.client(writer) as app:
+        for aim in ({"projectId": theirs["id"]}, {"projectSlug": theirs["slug"]}):
+            path = f"/api/ingest?projectId={theirs['id']}"
+            headers = {"X-Project-Id": theirs["id"]}
+            assert app.post(path, json=event | aim, headers=headers).status_code == 200
+    with door.client(reader) as reading:
+        assert reading.get("/api/stats").json()["overview"]["callCount"] == 2
+        assert [one["id"] for one in reading.get("/api/projects").json()["projects"]] == [
+            ours["id"]
+        ]
+        assert reading.get(f"/api/projects/{theirs['id']}").status_code == 404
+        for path in ("/api/stats", "/api/events", "/api/query"):
+            params = {"projectId": theirs["id"], "measures": "calls"}
+            assert reading.get(path, params=params).status_code in {400, 404}, path
+    params = {"projectId": theirs["id"]}
+    assert browser.get("/api/stats", params=params).json()["overview"]["callCount"] == 0
+
+
 def test_a_read_key_sees_its_own_workspace_and_changes_nothing(
     door: Any, signed_in: Browser
 ) -> None:
@@ -105,6 +134,65 @@ def test_every_route_refuses_a_stranger(door: Any) -> None:
     assert {"/api/ingest", "/api/ingest/batch", "/api/stats", "/api/events", "/api/query"} <= set(
         paths
     )
+
+
+def test_a_key_opens_what_its_kind_may_and_nothing_else(door: Any, signed_in: Browser) -> None:
+    """Walks the OpenAPI description: an ingest key reads nothing, a read key changes nothing."""
+    open_to_all = {"/healthz", "/readyz", "/metrics", "/api/auth/login", "/openapi.json"}
+    before = signed_in().get("/api/api-keys").json()
+    with door.client(door.key()) as writer, door.client(door.key("--kind", "read")) as reader:
+        paths = reader.get("/openapi.json").json()["paths"]
+        for path, methods in paths.items():
+            if path in open_to_all or path.startswith("/api/ingest"):
+                continue
+            address = path.replace("{", "").replace("}", "")
+            for method in methods.keys() & {"get", "post", "put", "patch", "delete"}:
+                answers = [writer.request(method.upper(), address, json={})]
+                if method != "get":
+                    answers.append(reader.request(method.upper(), address, json={}))
+                assert {answer.status_code for answer in answers} <= {400, 403}, (method, path)
+                assert all(answer.status_code == 403 or method != "get" for answer in answers)
+    after = signed_in().get("/api/api-keys").json()
+    assert len(after["apiKeys"]) == len(before["apiKeys"]) + 2
+
+
+def test_no_file_of_the_instance_holds_a_key_a_password_or_a_session(
+    door: Any, signed_in: Browser
+) -> None:
+    browser = signed_in()
+    raw = door.key()
+    with door.client(raw) as app:
+        event = {"provider": "openai", "model": "gpt-4o", "inputTokens": 5, "outputTokens": 1}
+        assert app.post("/api/ingest", json=event).status_code == 200
+    secrets = (raw, browser.cookies["tokenwatcher_session"], browser.headers["X-CSRF-Token"],
+               "correct horse battery staple")  # fmt: skip
+    files = [path for path in door.data_dir.rglob("*") if path.is_file()]
+    assert {"control.db", "journal.db"} <= {path.name for path in files}
+    for path in files:
+        content = path.read_bytes()
+        assert not [secret for secret in secrets if secret.encode() in content], path.name
+    assert not [secret for secret in secrets if secret in door.log]
+
+
+@pytest.mark.parametrize("name", ["", " ", "x" * 101, "a\0b", "line\nbreak", None, 7, ["x"]])
+def test_a_name_that_cant_be_is_refused_by_its_field(signed_in: Browser, name: Any) -> None:
+    browser = signed_in()
+    [workspace, *_] = browser.get("/api/workspaces").json()["workspaces"]
+    bodies = {"workspaces": {}, "projects": {"workspaceId": workspace["id"]},
+              "api-keys": {"workspaceId": workspace["id"]}}  # fmt: skip
+    for things, body in bodies.items():
+        response = browser.post(f"/api/{things}", json={**body, "name": name})
+        assert response.status_code == 400, things
+        assert "name" in response.json()["issues"][0]["path"], things
+
+
+def test_a_workspace_named_like_anothers_id_takes_nothing_from_it(signed_in: Browser) -> None:
+    browser = signed_in()
+    victim = make(browser, "workspaces", name="Victim")["workspace"]
+    imitation = make(browser, "workspaces", name=victim["id"])["workspace"]
+    assert browser.get(f"/api/workspaces/{victim['id']}").json()["workspace"] == victim
+    assert browser.delete(f"/api/workspaces/{imitation['id']}").status_code == 204
+    assert browser.get(f"/api/workspaces/{victim['id']}").json()["workspace"] == victim
 
 
 ODD_QUERIES = [

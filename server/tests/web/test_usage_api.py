@@ -198,8 +198,8 @@ def test_a_page_without_news_is_not_made_again(new_instance: Callable[..., Any])
         assert redirect.headers["location"] == "/login?next=/%3Fdays%3D7"
         gone = browser.get("/", headers={"hx-request": "true"})
         assert (gone.status_code, gone.headers["hx-redirect"]) == (401, "/login?next=/")
-        form = {"username": "admin", "password": PASSWORD, "next": "/"}
-        assert browser.post("/login", data=form).status_code == 303
+        credentials = {"username": "admin", "password": PASSWORD}
+        assert browser.post("/api/auth/login", json=credentials).status_code == 200
         page = browser.get("/?days=7", headers={"hx-request-type": "partial"})
         assert page.status_code == 200
         assert page.headers["cache-control"] == "no-store"

@@ -1,12 +1,13 @@
 """What the first start makes: a workspace, a project, a person and a key."""
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tokenwatcher_server.access.keys import create_key
+from tokenwatcher_server.access.keys import NewKey, create_key
 from tokenwatcher_server.access.passwords import Passwords, generate_password
 from tokenwatcher_server.access.projects import list_projects
 from tokenwatcher_server.access.users import count_users, create_user
-from tokenwatcher_server.access.workspaces import create_workspace
+from tokenwatcher_server.access.workspaces import DEFAULT, create_workspace, list_workspaces
 from tokenwatcher_server.control.database import Database
 
 
@@ -26,24 +27,34 @@ async def first_start(
     password: str | None,
     now_us: int,
 ) -> Welcome | None:
-    """Make what a new instance needs; None where it was made before."""
+    """Make what a new instance needs, all of it or nothing; None where it was made before.
+
+    Raises AppError for a username or password that can't be (`access/posture.py` checks both).
+    """
     async with database.reading() as connection:
-        if await count_users(connection):
+        if await list_workspaces(connection):
             return None
     generated = None if password else generate_password()
     password_hash = await passwords.hash(password or generated or "")
     async with database.transaction() as connection:
-        if await count_users(connection):  # another process was faster
+        if await list_workspaces(connection):  # another process was faster
             return None
-        await create_user(connection, username, password_hash, now_us)
-        workspace = await create_workspace(connection, "default", now_us)
-        [project] = await list_projects(connection, workspace.id)
-        key = await create_key(
-            connection,
-            workspace_id=workspace.id,
-            project_id=project.id,
-            name="first key",
-            kind="live",
-            now_us=now_us,
-        )
+        if await count_users(connection):  # made by the command line, with a password of their own
+            generated = None
+        else:
+            await create_user(connection, username, password_hash, now_us)
+        key = await _first_key(connection, now_us)
     return Welcome(username, generated, key.raw)
+
+
+async def _first_key(connection: AsyncConnection, now_us: int) -> NewKey:
+    workspace = await create_workspace(connection, DEFAULT, now_us)
+    [project] = await list_projects(connection, workspace.id)
+    return await create_key(
+        connection,
+        workspace_id=workspace.id,
+        project_id=project.id,
+        name="first key",
+        kind="live",
+        now_us=now_us,
+    )

@@ -16,6 +16,7 @@ import msgspec
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tokenwatcher_server.access.names import checked_name
 from tokenwatcher_server.control.tables import api_keys
 from tokenwatcher_server.kernel.ids import KeyId, ProjectId, WorkspaceId, new_id
 
@@ -98,7 +99,7 @@ async def create_key(
         "id": new_id(),
         "workspace_id": workspace_id,
         "project_id": project_id,
-        "name": name,
+        "name": checked_name(name),
         "kind": kind,
         "prefix": raw[:PREFIX_LENGTH],
         "created_at": now_us,
@@ -122,7 +123,9 @@ async def find_key(connection: AsyncConnection, key_id: str) -> KeyRecord | None
 
 
 async def rename_key(connection: AsyncConnection, key_id: str, name: str) -> None:
-    await connection.execute(update(api_keys).where(api_keys.c.id == key_id).values(name=name))
+    await connection.execute(
+        update(api_keys).where(api_keys.c.id == key_id).values(name=checked_name(name))
+    )
 
 
 async def revoke_key(connection: AsyncConnection, key_id: str, now_us: int) -> bool:

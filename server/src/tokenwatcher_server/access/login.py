@@ -5,13 +5,15 @@ address may try twenty times a minute whatever the account. Others are never loc
 """
 
 from collections import OrderedDict, deque
+from ipaddress import IPv4Address, ip_address, ip_network
 
 from tokenwatcher_server.access.passwords import Passwords
 from tokenwatcher_server.access.sessions import Session, begin_session
-from tokenwatcher_server.access.users import find_user
+from tokenwatcher_server.access.users import LONGEST_USERNAME, find_user
 from tokenwatcher_server.control.database import Database
 from tokenwatcher_server.kernel.clock import MICROSECONDS, Clock
 from tokenwatcher_server.kernel.errors import AppError, Kind
+from tokenwatcher_server.observability.logs import logger
 
 FREE_FAILURES = 5
 FIRST_WAIT_SECONDS = 2
@@ -78,20 +80,40 @@ class Login:
         self._clock = clock
         self._throttle = Throttle()
 
-    async def sign_in(self, username: str, password: str, address: str) -> Session | None:
+    async def sign_in(
+        self, username: str, password: str, address: str, *, instead_of: str | None = None
+    ) -> Session | None:
         """A new session, or None for a wrong name or password, in the same time for both.
 
-        Raises AppError (429) for those who try too often; then no password is hashed.
+        Ends the session `instead_of`, which the client came with. Raises AppError (429) for
+        those who try too often; then no password is hashed.
         """
         now_us = self._clock.now_us()
-        account = username[:200]
-        self._throttle.check(account, address, now_us)
+        account, place = username[:LONGEST_USERNAME], _place(address)
+        self._throttle.check(account, place, now_us)
         async with self._database.reading() as connection:
             found = await find_user(connection, account)
         known_hash = found[1] if found else None
         if not await self._passwords.matches(password, known_hash) or found is None:
-            self._throttle.failed(account, address, now_us)
+            self._throttle.failed(account, place, now_us)
+            # not the name: people type their password in its place
+            logger().warning("a sign-in failed", address=address)
             return None
-        self._throttle.succeeded(account, address)
+        user = found[0]
+        self._throttle.succeeded(account, place)
         async with self._database.transaction() as connection:
-            return await begin_session(connection, found[0], now_us)
+            session = await begin_session(connection, user, now_us, instead_of=instead_of)
+        logger().info("signed in", user_id=user.id, address=address)
+        return session
+
+
+def _place(address: str) -> str:
+    """What counts as one address: for IPv6 the network of 64 bits that one subscriber has."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, IPv4Address):
+        return str(parsed)
+    mapped = parsed.ipv4_mapped
+    return str(mapped or ip_network((parsed, 64), strict=False))

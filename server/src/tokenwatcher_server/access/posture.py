@@ -1,31 +1,61 @@
-"""Settings that would make an instance dangerous stop its start."""
+"""Settings that would make an instance dangerous, or useless, stop its start."""
 
-from ipaddress import ip_address
+import re
+from ipaddress import ip_address, ip_network
 
+from tokenwatcher_server.access.names import checked_name
 from tokenwatcher_server.access.passwords import check_strength
+from tokenwatcher_server.access.secrets import SHORTEST_SECRET
+from tokenwatcher_server.access.users import LONGEST_USERNAME
 from tokenwatcher_server.kernel.errors import AppError
 from tokenwatcher_server.settings import Settings, SettingsError
 
-SHORTEST_SECRET = 32
-SAMPLES = ("change", "secret", "example", "your-", "your_", "xxxx", "test", "password")
+SAMPLES = (
+    *("change", "replace", "secret", "example", "default", "your-", "your_", "insert"),
+    *("xxxx", "test", "password", "development", "<"),
+)
+"""How the samples of secrets in documentation and `.env` files begin."""
+_COOKIE_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}\Z", re.ASCII)
+_OTHER_COOKIES = frozenset({"tokenwatcher_csrf", "tokenwatcher_theme"})
+_ORIGIN = re.compile(r"https?://[^/?#\s@*]+\Z", re.ASCII)
 
 
 def refuse_to_start(settings: Settings) -> None:
-    """Raise SettingsError naming the variable to mend; a value never appears in it."""
-    if not settings.dashboard_auth_enabled and not _is_loopback(settings.host):
+    """Raise SettingsError naming the variable to mend; a secret never appears in it."""
+    if not settings.dashboard_auth_enabled and not is_loopback(settings.host):
         raise SettingsError(
             "DASHBOARD_AUTH_ENABLED",
             "the dashboard can't be open to everybody while TOKENWATCHER_HOST listens beyond "
             "this machine; turn sign-in on, or listen on 127.0.0.1",
         )
-    if settings.dashboard_password is not None:
-        try:
-            check_strength(settings.dashboard_password)
-        except AppError as error:
-            raise SettingsError("DASHBOARD_PASSWORD", error.message) from None
+    _check_first_user(settings)
     _check_secret("DASHBOARD_SESSION_SECRET", settings.dashboard_session_secret)
     _check_secret("CSRF_SECRET", settings.csrf_secret)
     _check_secret("ROLLUP_REBUILD_SECRET", settings.rollup_rebuild_secret)
+    _check_cookie_name(settings.dashboard_session_cookie_name)
+    _check_origins(settings.ingest_allowed_origins)
+    _check_proxies(settings.trusted_proxies)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address can only mean this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def _check_first_user(settings: Settings) -> None:
+    try:
+        checked_name(settings.dashboard_username, "username", longest=LONGEST_USERNAME)
+    except AppError as error:
+        raise SettingsError("DASHBOARD_USERNAME", error.message) from None
+    if settings.dashboard_password is None:
+        return
+    try:
+        check_strength(settings.dashboard_password)
+    except AppError as error:
+        raise SettingsError("DASHBOARD_PASSWORD", error.message) from None
 
 
 def _check_secret(variable: str, secret: str | None) -> None:
@@ -37,8 +67,29 @@ def _check_secret(variable: str, secret: str | None) -> None:
         raise SettingsError(variable, f"must have at least {SHORTEST_SECRET} characters")
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _check_cookie_name(name: str) -> None:
+    if not _COOKIE_NAME.match(name) or name in _OTHER_COOKIES:
+        raise SettingsError(
+            "DASHBOARD_SESSION_COOKIE_NAME",
+            "use letters, digits, _ and -, and a name that no other cookie of ours has",
+        )
+
+
+def _check_origins(origins: tuple[str, ...]) -> None:
+    for origin in origins:
+        if origin != "*" and not _ORIGIN.match(origin):
+            raise SettingsError(
+                "INGEST_ALLOWED_ORIGINS",
+                f"{origin[:100]!r} is no origin; write it like https://app.example.com, no path",
+            )
+
+
+def _check_proxies(proxies: tuple[str, ...]) -> None:
+    for proxy in proxies:
+        try:
+            ip_network(proxy, strict=False)
+        except ValueError:
+            raise SettingsError(
+                "TRUSTED_PROXIES",
+                f"{proxy[:100]!r} is no address or network; write it like 10.0.0.5 or 10.0.0.0/8",
+            ) from None

@@ -1,11 +1,13 @@
 """Projects of a workspace, and the directory that ingest looks them up in."""
 
+import asyncio
 from typing import Literal, get_args
 
 import msgspec
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tokenwatcher_server.access.names import checked_name
 from tokenwatcher_server.access.slugs import slug_of
 from tokenwatcher_server.control.database import Database
 from tokenwatcher_server.control.tables import api_keys, projects
@@ -16,7 +18,8 @@ from tokenwatcher_server.kernel.ids import ProjectId, WorkspaceId, new_id
 Environment = Literal["production", "staging", "development", "test"]
 ENVIRONMENTS: tuple[Environment, ...] = get_args(Environment)
 MOST_WORKSPACES_REMEMBERED = 1_000
-REREAD_AFTER_US = MICROSECONDS
+KNOWN_FOR_US = 60 * MICROSECONDS
+UNKNOWN_FOR_US = MICROSECONDS
 
 
 class Project(msgspec.Struct, frozen=True, rename="camel"):
@@ -36,11 +39,11 @@ async def create_project(
     now_us: int,
 ) -> Project:
     """Make a project; its slug comes from the name and is unique in the workspace."""
+    name = checked_name(name)
     query = select(projects.c.slug).where(projects.c.workspace_id == workspace_id)
     taken = set((await connection.execute(query)).scalars())
-    made = Project(
-        ProjectId(new_id()), workspace_id, name, slug_of(name, taken), environment, now_us
-    )
+    slug = slug_of(name, taken, otherwise="project")
+    made = Project(ProjectId(new_id()), workspace_id, name, slug, environment, now_us)
     await connection.execute(insert(projects).values(msgspec.structs.asdict(made)))
     return made
 
@@ -69,7 +72,7 @@ async def change_project(
     environment: Environment | None = None,
 ) -> None:
     """Change what is given; the slug stays, as clients send it."""
-    values = {"name": name, "environment": environment}
+    values = {"name": None if name is None else checked_name(name), "environment": environment}
     given = {field: value for field, value in values.items() if value is not None}
     if given:
         await connection.execute(update(projects).where(projects.c.id == project_id).values(given))
@@ -91,36 +94,53 @@ async def delete_project(connection: AsyncConnection, project_id: ProjectId) -> 
     await connection.execute(delete(projects).where(projects.c.id == project_id))
 
 
+class _Directory(msgspec.Struct, frozen=True):
+    """A workspace's projects by id and slug, as they were at an instant."""
+
+    read_at_us: int
+    projects: dict[str, ProjectId]
+
+    def is_old(self, reference: str, now_us: int) -> bool:
+        limit = KNOWN_FOR_US if reference in self.projects else UNKNOWN_FOR_US
+        return not 0 <= now_us - self.read_at_us < limit
+
+
 class ProjectDirectory:
     """Finds a workspace's project by id or slug, from memory.
 
-    A reference that is not known makes it read the workspace again, at most once a second, so
-    a flood of made-up slugs costs no queries.
+    A reference that is not known makes it read the workspace again, at most once a second and
+    once for all who ask, so a flood of made-up slugs costs no queries. What is known is read
+    again after a minute, in case another process removed it.
     """
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._known: dict[WorkspaceId, tuple[int, dict[str, ProjectId]]] = {}
+        self._known: dict[WorkspaceId, _Directory] = {}
+        self._reading = asyncio.Lock()
 
     async def find(self, workspace_id: WorkspaceId, reference: str) -> ProjectId | None:
         """The project of this id or slug, None where the workspace has none."""
-        read_at, known = self._known.get(workspace_id, (0, {}))
-        found = known.get(reference)
-        if found is not None or self._clock.now_us() - read_at < REREAD_AFTER_US:
-            return found
-        return (await self._read(workspace_id)).get(reference)
+        known = self._known.get(workspace_id)
+        if known is None or known.is_old(reference, self._clock.now_us()):
+            known = await self._read(workspace_id, reference)
+        return known.projects.get(reference)
 
     def forget(self) -> None:
         """To be called after this process changed or removed a project."""
         self._known.clear()
 
-    async def _read(self, workspace_id: WorkspaceId) -> dict[str, ProjectId]:
-        async with self._database.reading() as connection:
-            found = await list_projects(connection, workspace_id)
-        known = {project.slug: project.id for project in found}
-        known |= {project.id: project.id for project in found}
-        if len(self._known) >= MOST_WORKSPACES_REMEMBERED:
-            self._known.clear()
-        self._known[workspace_id] = (self._clock.now_us(), known)
-        return known
+    async def _read(self, workspace_id: WorkspaceId, reference: str) -> _Directory:
+        async with self._reading:
+            now_us = self._clock.now_us()
+            known = self._known.get(workspace_id)
+            if known is not None and not known.is_old(reference, now_us):
+                return known  # another request read it meanwhile
+            async with self._database.reading() as connection:
+                found = await list_projects(connection, workspace_id)
+            by_slug = {project.slug: project.id for project in found}
+            known = _Directory(now_us, by_slug | {project.id: project.id for project in found})
+            if len(self._known) >= MOST_WORKSPACES_REMEMBERED:
+                self._known.clear()
+            self._known[workspace_id] = known
+            return known

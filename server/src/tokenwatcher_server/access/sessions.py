@@ -7,6 +7,7 @@ change of the password.
 
 import re
 import secrets
+from contextlib import suppress
 from hashlib import sha256
 
 import msgspec
@@ -17,6 +18,7 @@ from tokenwatcher_server.access.users import User
 from tokenwatcher_server.control.database import Database
 from tokenwatcher_server.control.tables import sessions, users
 from tokenwatcher_server.kernel.clock import MICROSECONDS
+from tokenwatcher_server.kernel.errors import AppError
 from tokenwatcher_server.kernel.ids import UserId
 
 LIFETIME_SECONDS = 12 * 3600
@@ -36,9 +38,13 @@ def _hash(session_id: str) -> bytes:
     return sha256(session_id.encode("ascii")).digest()
 
 
-async def begin_session(connection: AsyncConnection, user: User, now_us: int) -> Session:
-    """A new session with a new id; those that ran out are cleared away."""
+async def begin_session(
+    connection: AsyncConnection, user: User, now_us: int, *, instead_of: str | None = None
+) -> Session:
+    """A new session with a new id; ends the one that the client came with, if it did."""
     session_id = secrets.token_urlsafe(32)
+    if instead_of is not None:
+        await end_session(connection, instead_of)
     await connection.execute(delete(sessions).where(sessions.c.expires_at <= now_us))
     await connection.execute(
         insert(sessions).values(
@@ -70,7 +76,8 @@ async def find_session(database: Database, session_id: str, now_us: int) -> Sess
     if row is None:
         return None
     if now_us - row.last_seen_at > SEEN_EVERY_US:
-        await _note_use(database, session_id, now_us)
+        with suppress(AppError):  # a full disk is no reason to show nothing
+            await _note_use(database, session_id, now_us)
     return Session(session_id, User(UserId(row.id), row.username, row.created_at))
 
 

@@ -4,11 +4,12 @@ import msgspec
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tokenwatcher_server.control.tables import sessions, users
+from tokenwatcher_server.access.names import checked_name
+from tokenwatcher_server.control.tables import sessions, sign_in_links, users
 from tokenwatcher_server.kernel.errors import Issue, invalid
 from tokenwatcher_server.kernel.ids import UserId, new_id
 
-LONGEST_NAME = 200
+LONGEST_USERNAME = 200
 
 
 class User(msgspec.Struct, frozen=True, rename="camel"):
@@ -20,10 +21,8 @@ class User(msgspec.Struct, frozen=True, rename="camel"):
 async def create_user(
     connection: AsyncConnection, username: str, password_hash: str, now_us: int
 ) -> User:
-    """Make a user; raises AppError where the name is taken, empty or too long."""
-    if not username.strip() or len(username) > LONGEST_NAME or "\0" in username:
-        message = f"must have 1 to {LONGEST_NAME} characters"
-        raise invalid(f"The username {message}.", Issue("username", message))
+    """Make a user; raises AppError where the name is taken or is none (see `checked_name`)."""
+    username = checked_name(username, "username", longest=LONGEST_USERNAME)
     if await find_user(connection, username) is not None:
         raise invalid("The username is taken.", Issue("username", "is taken"))
     made = User(UserId(new_id()), username, now_us)
@@ -58,10 +57,11 @@ async def find_user(connection: AsyncConnection, username: str) -> tuple[User, s
 async def set_password(
     connection: AsyncConnection, user_id: UserId, password_hash: str, now_us: int
 ) -> None:
-    """Change a password and end all of the user's sessions."""
+    """Change a password, and end all of the user's sessions and sign-in links."""
     await connection.execute(
         update(users)
         .where(users.c.id == user_id)
         .values(password_hash=password_hash, password_changed_at=now_us)
     )
     await connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
+    await connection.execute(delete(sign_in_links).where(sign_in_links.c.user_id == user_id))

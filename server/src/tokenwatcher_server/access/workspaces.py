@@ -4,6 +4,7 @@ import msgspec
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from tokenwatcher_server.access.names import checked_name
 from tokenwatcher_server.access.projects import create_project
 from tokenwatcher_server.access.slugs import slug_of
 from tokenwatcher_server.control.tables import api_keys, projects, workspaces
@@ -22,8 +23,10 @@ class Workspace(msgspec.Struct, frozen=True, rename="camel"):
 
 async def create_workspace(connection: AsyncConnection, name: str, now_us: int) -> Workspace:
     """Make a workspace with its `default` project; the slug comes from the name."""
+    name = checked_name(name)
     taken = set((await connection.execute(select(workspaces.c.slug))).scalars())
-    made = Workspace(WorkspaceId(new_id()), name, slug_of(name, taken), now_us)
+    slug = slug_of(name, taken, otherwise="workspace")
+    made = Workspace(WorkspaceId(new_id()), name, slug, now_us)
     await connection.execute(insert(workspaces).values(msgspec.structs.asdict(made)))
     await create_project(connection, made.id, DEFAULT, "production", now_us)
     return made
@@ -36,11 +39,11 @@ async def list_workspaces(connection: AsyncConnection) -> list[Workspace]:
 
 
 async def find_workspace(connection: AsyncConnection, reference: str) -> Workspace | None:
-    """The workspace with this id or slug."""
-    rows = await connection.execute(
-        select(workspaces).where((workspaces.c.id == reference) | (workspaces.c.slug == reference))
-    )
-    row = rows.mappings().one_or_none()
+    """The workspace with this id, else the one with this slug."""
+    has_id = workspaces.c.id == reference
+    query = select(workspaces).where(has_id | (workspaces.c.slug == reference))
+    # a name can be chosen such that its slug is another workspace's id
+    row = (await connection.execute(query.order_by(has_id.desc()))).mappings().first()
     return None if row is None else Workspace(**row)
 
 
@@ -49,7 +52,7 @@ async def rename_workspace(
 ) -> None:
     """Give another name; the slug stays, as commands and addresses use it."""
     await connection.execute(
-        update(workspaces).where(workspaces.c.id == workspace_id).values(name=name)
+        update(workspaces).where(workspaces.c.id == workspace_id).values(name=checked_name(name))
     )
 
 

@@ -14,6 +14,7 @@ from tokenwatcher_server.cli.control import with_control
 from tokenwatcher_server.cli.instance import data_dir_option, json_option, print_json
 from tokenwatcher_server.cli.text import table, when
 from tokenwatcher_server.kernel.clock import SystemClock
+from tokenwatcher_server.web.api.keys import view
 
 
 @click.group()
@@ -53,7 +54,7 @@ def create(
 
     made = with_control(data_dir, work)
     if as_json:
-        print_json({**msgspec.to_builtins(made.record), "rawKey": made.raw})
+        print_json({**msgspec.to_builtins(view(made.record)), "rawKey": made.raw})
         return
     scope = f"project {project}" if project else f"workspace {workspace}"
     click.echo(made.raw)
@@ -67,7 +68,7 @@ def list_keys(data_dir: Path, *, as_json: bool) -> None:
     """List the keys by their prefix; a key itself is never shown again."""
     found = with_control(data_dir, access.list_keys)
     if as_json:
-        print_json(found)
+        print_json([view(key) for key in found])
         return
     rows = [
         [

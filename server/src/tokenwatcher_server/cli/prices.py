@@ -8,7 +8,7 @@ from typing import Any
 import click
 import msgspec
 
-from tokenwatcher_server.cli.control import with_control
+from tokenwatcher_server.cli.control import is_instance, with_control
 from tokenwatcher_server.cli.instance import (
     data_dir_option,
     json_option,
@@ -250,7 +250,7 @@ def _ask(data_dir: Path, name: str, arguments: msgspec.Struct) -> Any:
 
 def _explain_call(data_dir: Path, event: Event) -> Explanation:
     """Price a call that nobody made; where there is no instance yet, at the list prices."""
-    own = with_control(data_dir, custom.list_prices) if data_dir.is_dir() else ()
+    own = with_control(data_dir, custom.list_prices) if is_instance(data_dir) else ()
     book = PriceBook(own=own)
     [cost] = book.price_batch([event])
     return msgspec.structs.replace(asyncio.run(explanation(event, cost, book)), event_id=None)

@@ -35,7 +35,7 @@ def create(username: str, data_dir: Path, *, as_json: bool) -> None:
 
     made = with_control(data_dir, work)
     if as_json:
-        print_json({"id": made.id, "username": made.username, "createdAt": iso(made.created_at)})
+        print_json(_view(made))
     else:
         click.echo(f"{made.username} can sign in now.")
 
@@ -47,7 +47,7 @@ def list_users(data_dir: Path, *, as_json: bool) -> None:
     """List the users."""
     found = with_control(data_dir, access.list_users)
     if as_json:
-        print_json(found)
+        print_json([_view(user) for user in found])
     else:
         click.echo(table(["USERNAME", "MADE"], [[u.username, when(u.created_at)] for u in found]))
 
@@ -67,6 +67,10 @@ def set_password(username: str, data_dir: Path) -> None:
 
     with_control(data_dir, work)
     click.echo(f"The password of {username} is changed, and every session of theirs has ended.")
+
+
+def _view(user: User) -> dict[str, str]:
+    return {"id": user.id, "username": user.username, "createdAt": iso(user.created_at)}
 
 
 def _ask_password() -> str:

@@ -1,13 +1,17 @@
 """The control database: an engine, and transactions."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from tokenwatcher_server.kernel.errors import unavailable
 
 FILE_NAME = "control.db"
 _READING = "tokenwatcher_reading"
@@ -19,7 +23,11 @@ def control_url(database_url: str | None, data_dir: Path) -> str:
 
 
 class Database:
-    """Opens connections to the control data, in SQLite or PostgreSQL."""
+    """Opens connections to the control data, in SQLite or PostgreSQL.
+
+    Both kinds of block raise AppError (503) where the database can't work now: its disk is
+    full, say, or another process has kept it locked for long.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -28,18 +36,28 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
         """To write: commits at the end of the block, rolls back on an error."""
-        async with self._engine.begin() as connection:
-            yield connection
+        with _unavailable():
+            async with self._engine.begin() as connection:
+                yield connection
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """To read from one snapshot; never waits for a writer and keeps none waiting."""
-        async with self._engine.connect() as connection:
-            await connection.execution_options(**{_READING: True})
-            yield connection
+        with _unavailable():
+            async with self._engine.connect() as connection:
+                await connection.execution_options(**{_READING: True})
+                yield connection
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, sqlite3.OperationalError) as error:
+        raise unavailable("The control data can't be used now.", retry_after=5) from error
 
 
 def _engine(url: str) -> AsyncEngine:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DatabaseError
 
 from tokenwatcher_server.control.database import FILE_NAME, Database
-from tokenwatcher_server.kernel.errors import InstanceRefused
+from tokenwatcher_server.kernel.errors import AppError, InstanceRefused
 
 HEAD: Final = "0001"
 """The newest migration; a test compares it with the files in `migrations/versions`."""
@@ -17,7 +17,8 @@ HEAD: Final = "0001"
 async def migrate(database: Database) -> None:
     """Apply what is missing, in one transaction that a second process waits for.
 
-    Raises InstanceRefused for a database that is damaged, or of a newer version than this one.
+    Raises InstanceRefused for a database that is damaged or can't be opened or written, or is of
+    a newer version than this one.
     """
     try:
         async with database.reading() as connection:
@@ -26,6 +27,9 @@ async def migrate(database: Database) -> None:
             return
         async with database.transaction() as connection:
             await connection.run_sync(_upgrade)
+    except AppError as error:
+        reason = getattr(error.__cause__, "orig", None) or error.__cause__
+        raise InstanceRefused(f"{FILE_NAME} in the data folder can't be used: {reason}.") from None
     except (DatabaseError, SqliteDatabaseError) as error:
         if "not a database" in str(error) or "malformed" in str(error):
             raise InstanceRefused(

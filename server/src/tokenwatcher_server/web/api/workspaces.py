@@ -8,6 +8,7 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
 from tokenwatcher_server.access import workspaces as access
+from tokenwatcher_server.access.names import LONGEST
 from tokenwatcher_server.access.principal import Principal
 from tokenwatcher_server.access.workspaces import Workspace
 from tokenwatcher_server.events.query import Scope
@@ -18,7 +19,7 @@ from tokenwatcher_server.web.auth import Caller
 from tokenwatcher_server.web.services import services_of
 
 AnyRequest = Request[Any, Any, Any]
-Name = Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")]
+Name = Annotated[str, Meta(min_length=1, max_length=LONGEST)]
 
 
 class WorkspaceBody(msgspec.Struct, frozen=True):
@@ -89,7 +90,7 @@ async def rename_workspace(
     found = await visible(request, principal, workspace_id)
     async with services_of(request).database.transaction() as connection:
         await access.rename_workspace(connection, found.id, data.name)
-    return OneWorkspace(view(msgspec.structs.replace(found, name=data.name)))
+    return OneWorkspace(view(await visible(request, principal, found.id)))
 
 
 @delete("/api/workspaces/{workspace_id:str}", summary="Remove a workspace that holds nothing")

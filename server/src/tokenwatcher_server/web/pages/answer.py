@@ -6,7 +6,8 @@ import msgspec
 from litestar import Response
 
 from tokenwatcher_server.kernel.clock import MICROSECONDS
-from tokenwatcher_server.web.auth import CSRF_COOKIE, csrf_cookie
+from tokenwatcher_server.web.cookies import cookie_of
+from tokenwatcher_server.web.csrf import COOKIE, token_cookie
 from tokenwatcher_server.web.pages.viewer import AnyRequest, Viewer
 from tokenwatcher_server.web.render import render
 from tokenwatcher_server.web.services import services_of
@@ -60,8 +61,8 @@ def answer_page(
     frame = msgspec.structs.replace(viewer.frame, fragment=_wants_fragment(request))
     body = render(template, frame, page)
     response = Response(body, media_type="text/html", headers=_headers(moment))
-    if request.cookies.get(CSRF_COOKIE) != frame.csrf_token:
-        response.set_cookie(csrf_cookie(request, frame.csrf_token))
+    if cookie_of(request, COOKIE) != frame.csrf_token:
+        response.set_cookie(token_cookie(request, frame.csrf_token))
     return response
 
 

@@ -1,22 +1,38 @@
 """Signing in and out with forms, and by a link that works once; no script is needed."""
 
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import FromPath
 from litestar.response import Redirect
 
-from tokenwatcher_server.access import links, sessions
+from tokenwatcher_server.access.links import use_link as use_up
 from tokenwatcher_server.access.sessions import begin_session
 from tokenwatcher_server.kernel.errors import AppError, Kind
-from tokenwatcher_server.web.auth import Caller, check_origin, session_of, signed_in, signed_out
-from tokenwatcher_server.web.client_address import address_of
+from tokenwatcher_server.web.auth import Caller
+from tokenwatcher_server.web.csrf import (
+    check_origin,
+    check_token,
+    form_field,
+    token_cookie,
+    token_of,
+)
 from tokenwatcher_server.web.render import PageFrame, render, theme_of
 from tokenwatcher_server.web.services import services_of
+from tokenwatcher_server.web.sign_in import (
+    session_cookie_of,
+    session_of,
+    sign_in,
+    sign_out,
+    signed_in,
+)
 
 AnyRequest = Request[Any, Any, Any]
 LONGEST_NEXT = 2000
+STATUS_OF_PROBLEM = {Kind.RATE_LIMITED: 429, Kind.FORBIDDEN: 403, Kind.UNAVAILABLE: 503}
+"""What the sign-in page itself tells; other errors get the page for errors."""
 
 
 class LoginPage(msgspec.Struct, frozen=True):
@@ -40,27 +56,30 @@ def local_path(wanted: str) -> str:
 @get("/login", include_in_schema=False)
 async def login_page(request: AnyRequest) -> Response[Any]:
     wanted = local_path(request.query_params.get("next", "/"))
-    if await session_of(request) is not None:
+    needed = services_of(request).settings.dashboard_auth_enabled
+    if not needed or await session_of(request) is not None:
         return Redirect(wanted, status_code=303)
     return _page(request, LoginPage(wanted), 200)
 
 
 @post("/login", include_in_schema=False)
 async def login(request: AnyRequest) -> Response[Any]:
-    check_origin(request)
-    services = services_of(request)
-    form = await request.form()
-    username, password = str(form.get("username", "")), str(form.get("password", ""))
-    wanted = local_path(str(form.get("next", "/")))
-    address = address_of(request, services.settings.trusted_proxies)
+    username, password = (
+        await form_field(request, "username"),
+        await form_field(request, "password"),
+    )
+    wanted = local_path(await form_field(request, "next"))
     try:
-        session = await services.login.sign_in(username, password, address)
+        await check_token(request, None)
+        session = await sign_in(request, username, password)
     except AppError as error:
-        if error.kind is not Kind.RATE_LIMITED:
+        if error.kind not in STATUS_OF_PROBLEM:
             raise
-        page = _page(request, LoginPage(wanted, username, error.message), 429)
-        page.headers["Retry-After"] = str(error.retry_after)
-        return page
+        page = LoginPage(wanted, username, error.message)
+        response = _page(request, page, STATUS_OF_PROBLEM[error.kind])
+        if error.retry_after is not None:
+            response.headers["Retry-After"] = str(error.retry_after)
+        return response
     if session is None:
         problem = "The username or the password is wrong."
         return _page(request, LoginPage(wanted, username, problem), 401)
@@ -69,17 +88,14 @@ async def login(request: AnyRequest) -> Response[Any]:
 
 @post("/logout", include_in_schema=False)
 async def logout(request: AnyRequest, principal: Caller) -> Response[Any]:
-    if principal.session is not None:
-        async with services_of(request).database.transaction() as connection:
-            await sessions.end_session(connection, principal.session.id)
-    return signed_out(request, Redirect("/login", status_code=303))
+    return await sign_out(request, principal, Redirect("/login", status_code=303))
 
 
 @get("/sign-in/{token:str}", include_in_schema=False)
 async def link_page(request: AnyRequest, token: FromPath[str]) -> Response[Any]:
     """Ask before the link is used up: a mail scanner or a preview also follows links."""
     frame = PageFrame(path="/sign-in", theme=theme_of(request))
-    page = LinkPage(f"/sign-in/{token}")
+    page = LinkPage(f"/sign-in/{quote(token, safe='')}")
     return Response(render("sign_in_link.html", frame, page), media_type="text/html")
 
 
@@ -88,9 +104,13 @@ async def use_link(request: AnyRequest, token: FromPath[str]) -> Response[Any]:
     check_origin(request)
     services = services_of(request)
     now_us = services.clock.now_us()
+    session = None
     async with services.database.transaction() as connection:
-        user = await links.use_link(connection, token, now_us)
-        session = None if user is None else await begin_session(connection, user, now_us)
+        user = await use_up(connection, token, now_us)
+        if user is not None:
+            session = await begin_session(
+                connection, user, now_us, instead_of=session_cookie_of(request)
+            )
     if session is None:
         problem = "This link was used before or has run out. Sign in with your password."
         return _page(request, LoginPage("/", problem=problem), 401)
@@ -98,8 +118,12 @@ async def use_link(request: AnyRequest, token: FromPath[str]) -> Response[Any]:
 
 
 def _page(request: AnyRequest, page: LoginPage, status: int) -> Response[Any]:
-    frame = PageFrame(path="/login", theme=theme_of(request))
-    return Response(render("login.html", frame, page), status_code=status, media_type="text/html")
+    token = token_of(request, None)
+    frame = PageFrame(path="/login", theme=theme_of(request), csrf_token=token)
+    body = render("login.html", frame, page)
+    return Response(
+        body, status_code=status, media_type="text/html", cookies=[token_cookie(request, token)]
+    )
 
 
 ROUTES = (login_page, login, logout, link_page, use_link)

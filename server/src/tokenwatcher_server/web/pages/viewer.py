@@ -13,7 +13,8 @@ from tokenwatcher_server.access.workspaces import list_workspaces
 from tokenwatcher_server.events.query import Scope
 from tokenwatcher_server.kernel.errors import AppError, Kind, not_found
 from tokenwatcher_server.usage.request import TAG, UsageRequest
-from tokenwatcher_server.web.auth import csrf_token_of, principal_of
+from tokenwatcher_server.web.auth import principal_of
+from tokenwatcher_server.web.csrf import token_of
 from tokenwatcher_server.web.render import PageFrame, theme_of
 from tokenwatcher_server.web.services import services_of
 
@@ -54,7 +55,7 @@ async def viewer_of(request: AnyRequest) -> Viewer:
         path=str(request.scope["path"]),
         theme=theme_of(request),
         user_name=principal.name,
-        csrf_token=csrf_token_of(request, principal.session),
+        csrf_token=token_of(request, principal.session),
     )
     return Viewer(frame, principal, workspaces, projects)
 

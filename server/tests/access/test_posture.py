@@ -1,0 +1,97 @@
+"""What would make an instance dangerous stops its start; its own secret is whole or refused."""
+
+import stat
+import threading
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tokenwatcher_server.access.posture import refuse_to_start
+from tokenwatcher_server.access.secrets import session_secret
+from tokenwatcher_server.kernel.errors import InstanceRefused
+from tokenwatcher_server.settings import Settings, SettingsError
+
+STRONG = "q8Zr2Lw0Vn5Xc7Kd9Fh1Jm3Pt6Sb4GyE"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "variable"),
+    [
+        ("dashboard_username", "   ", "DASHBOARD_USERNAME"),
+        ("dashboard_username", "a\0b", "DASHBOARD_USERNAME"),
+        ("dashboard_password", "admin", "DASHBOARD_PASSWORD"),
+        ("dashboard_password", "change_me_in_production", "DASHBOARD_PASSWORD"),
+        ("dashboard_session_secret", STRONG[:31], "DASHBOARD_SESSION_SECRET"),
+        ("dashboard_session_secret", "change_me_" + STRONG, "DASHBOARD_SESSION_SECRET"),
+        ("csrf_secret", "a" * 64, "CSRF_SECRET"),
+        ("rollup_rebuild_secret", "secret", "ROLLUP_REBUILD_SECRET"),
+        ("dashboard_session_cookie_name", "a b", "DASHBOARD_SESSION_COOKIE_NAME"),
+        ("dashboard_session_cookie_name", "tokenwatcher_csrf", "DASHBOARD_SESSION_COOKIE_NAME"),
+        ("ingest_allowed_origins", ("https://app.example/",), "INGEST_ALLOWED_ORIGINS"),
+        ("ingest_allowed_origins", ("https://*.example",), "INGEST_ALLOWED_ORIGINS"),
+        ("trusted_proxies", ("10.0.0.1", "nginx"), "TRUSTED_PROXIES"),
+    ],
+)
+def test_a_setting_that_would_be_dangerous_or_useless_is_named(
+    field: str, value: Any, variable: str
+) -> None:
+    with pytest.raises(SettingsError) as refused:
+        refuse_to_start(msgspec.structs.replace(Settings(), **{field: value}))
+    assert refused.value.variable == variable
+    if "SECRET" in variable or "PASSWORD" in variable:
+        assert value not in str(refused.value)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "example.org"])
+def test_without_sign_in_only_this_machine_is_served(host: str) -> None:
+    with pytest.raises(SettingsError):
+        refuse_to_start(Settings(dashboard_auth_enabled=False, host=host))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+def test_sound_settings_start(host: str) -> None:
+    refuse_to_start(Settings(dashboard_auth_enabled=False, host=host))
+    refuse_to_start(
+        Settings(
+            host="0.0.0.0",
+            dashboard_password="correct horse battery staple",
+            dashboard_session_secret=STRONG,
+            csrf_secret=STRONG[::-1],
+            ingest_allowed_origins=("*", "https://app.example", "http://localhost:5173"),
+            trusted_proxies=("10.0.0.1", "10.1.0.0/16", "fd00::/8"),
+        )
+    )
+
+
+def test_a_generated_secret_is_long_kept_and_for_its_owner_alone(tmp_path: Path) -> None:
+    made = session_secret(None, tmp_path)
+    [file] = tmp_path.iterdir()
+    assert len(made) >= 32
+    assert session_secret(None, tmp_path) == made
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert session_secret(STRONG, tmp_path) == STRONG.encode()
+
+
+@pytest.mark.parametrize("content", [b"", b"short", b" " * 64])
+def test_a_secret_too_short_to_sign_with_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "session.secret").write_bytes(content)
+    with pytest.raises(InstanceRefused, match=r"session\.secret"):
+        session_secret(None, tmp_path)
+    assert (tmp_path / "session.secret").read_bytes() == content
+
+
+def test_starts_at_once_agree_on_one_secret(tmp_path: Path) -> None:
+    found: list[bytes] = []
+    starts = [
+        threading.Thread(target=lambda: found.append(session_secret(None, tmp_path)))
+        for _ in range(8)
+    ]
+    for start in starts:
+        start.start()
+    for start in starts:
+        start.join()
+    assert len(found) == 8
+    assert len(set(found)) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["session.secret"]
