@@ -77,7 +77,10 @@ def _ask_password() -> str:
     if sys.stdin.isatty():
         password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
         return password
-    return sys.stdin.readline().rstrip("\n")
+    try:
+        return sys.stdin.buffer.readline().decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise click.ClickException("The password is not text in UTF-8.") from None
 
 
 def _hash(password: str) -> str:

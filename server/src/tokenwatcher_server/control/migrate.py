@@ -1,15 +1,18 @@
 """Brings the control database to this version's schema; run at every start."""
 
 from importlib.resources import files
+from pathlib import Path
 from sqlite3 import DatabaseError as SqliteDatabaseError
 from typing import Final
 
 from sqlalchemy import Connection, inspect, text
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DatabaseError
 
 from tokenwatcher_server.control.database import FILE_NAME, Database
 from tokenwatcher_server.kernel.errors import AppError, InstanceRefused
 
+_SQLITE_HEADER: Final = b"SQLite format 3\0"
 HEAD: Final = "0001"
 """The newest migration; a test compares it with the files in `migrations/versions`."""
 
@@ -20,6 +23,7 @@ async def migrate(database: Database) -> None:
     Raises InstanceRefused for a database that is damaged or can't be opened or written, or is of
     a newer version than this one.
     """
+    _check_header(database)
     try:
         async with database.reading() as connection:
             version = await connection.run_sync(_version)
@@ -32,11 +36,27 @@ async def migrate(database: Database) -> None:
         raise InstanceRefused(f"{FILE_NAME} in the data folder can't be used: {reason}.") from None
     except (DatabaseError, SqliteDatabaseError) as error:
         if "not a database" in str(error) or "malformed" in str(error):
-            raise InstanceRefused(
-                f"{FILE_NAME} in the data folder is damaged; nothing was touched. "
-                "Put a copy of it from a backup in its place."
-            ) from None
+            raise _damaged() from None
         raise
+
+
+def _check_header(database: Database) -> None:
+    """Refuse what is no SQLite file before the driver opens it, as opening could change it."""
+    url = make_url(database.url)
+    path = Path(url.database or "")
+    if url.get_backend_name() != "sqlite" or not path.is_file():
+        return
+    with path.open("rb") as file:
+        header = file.read(len(_SQLITE_HEADER))
+    if header and header != _SQLITE_HEADER:
+        raise _damaged()
+
+
+def _damaged() -> InstanceRefused:
+    return InstanceRefused(
+        f"{FILE_NAME} in the data folder is damaged; nothing was touched. "
+        "Put a copy of it from a backup in its place."
+    )
 
 
 def _version(connection: Connection) -> str | None:
