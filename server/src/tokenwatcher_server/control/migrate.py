@@ -44,8 +44,10 @@ def _check_header(database: Database) -> None:
     """Refuse what is no SQLite file before the driver opens it, as opening could change it."""
     url = make_url(database.url)
     path = Path(url.database or "")
-    if url.get_backend_name() != "sqlite" or not path.is_file():
+    if url.get_backend_name() != "sqlite" or not url.database or not path.exists():
         return
+    if not path.is_file():
+        raise InstanceRefused(f"{FILE_NAME} in the data folder can't be used: it is not a file.")
     with path.open("rb") as file:
         header = file.read(len(_SQLITE_HEADER))
     if header and header != _SQLITE_HEADER:
