@@ -14,6 +14,9 @@ PAGES = {
     "overview-today": "/?days=1",
     "overview-filtered": "/?provider=openai&model=gpt-4o&tag.feature=chat&tagKey=team&days=90",
     "overview-nothing": "/?model=nobody-calls-this",
+    "explore": "/explore?measures=cost,calls,totalTokens&groupBy=model",
+    "explore-compared": "/explore?measures=latencyP95,calls&groupBy=tag.feature&compare=before&days=7",
+    "explore-nothing": "/explore?measures=cost&groupBy=userId&model=nobody-calls-this",
     "events": "/events",
     "events-failed": "/events?status=error",
 }

@@ -66,7 +66,7 @@ async def overview(store: EventStore, request: UsageRequest, scope: Scope, now_u
 
 def overview_questions(request: UsageRequest, scope: Scope, now_us: int) -> dict[str, UsageQuery]:
     base = question(request, scope, now_us)
-    before = replace(base, period=_before(base.period, now_us))
+    before = replace(base, period=time_before(base.period, now_us))
     zone = request.zone
     questions = {
         "totals": replace(base, measures=OVERVIEW),
@@ -114,7 +114,7 @@ def interval_for(period: Period) -> Interval:
     return "day" if period.length_us <= DAILY_UP_TO else "month"
 
 
-def _before(period: Period, now_us: int) -> Period:
+def time_before(period: Period, now_us: int) -> Period:
     """What came before, cut as the present period is cut by now, so that like meets like."""
     earlier = period.before()
     elapsed = min(max(now_us - period.start_us, 1), period.length_us)

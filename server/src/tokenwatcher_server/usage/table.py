@@ -57,26 +57,31 @@ class Table(msgspec.Struct, frozen=True):
 
 def parse_table(parameters: Parameters) -> TableRequest:
     """Read an address; raises AppError naming what is wrong."""
-    reader = Reader(_with_filters(parameters))
+    reader = Reader(with_filters(parameters))
+    asked = table_with(reader, DEFAULT_LIMIT)
+    reader.finish()
+    return asked
+
+
+def table_with(reader: Reader, default_limit: int) -> TableRequest:
+    """Read the part of an address that says what table is meant."""
     measures = _listed(reader, "measures") or ["cost"]
-    asked = TableRequest(
+    return TableRequest(
         usage=parse_with(reader),
         measures=tuple(_measures(reader, measures)),
         group_by=tuple(_dimensions(reader, _listed(reader, "groupBy"))),
         interval=_interval(reader),
         order_by=_order(reader, measures),
-        limit=reader.whole("limit", 1, MOST_ROWS, DEFAULT_LIMIT),
+        limit=reader.whole("limit", 1, MOST_ROWS, default_limit),
         format=_format(reader),
     )
-    reader.finish()
-    return asked
 
 
 async def table(store: EventStore, asked: TableRequest, scope: Scope, now_us: int) -> Table:
     """Ask the store; buckets without events are zeros where nothing else splits the rows."""
     query = replace(
         question(asked.usage, scope, now_us),
-        measures=_asked_measures(asked),
+        measures=asked_measures(asked),
         group_by=asked.group_by,
         interval=asked.interval,
         order_by=asked.order_by,
@@ -88,7 +93,7 @@ async def table(store: EventStore, asked: TableRequest, scope: Scope, now_us: in
     return Table(asked, tuple(lines[: asked.limit]), len(lines) > asked.limit)
 
 
-def _asked_measures(asked: TableRequest) -> tuple[Measure, ...]:
+def asked_measures(asked: TableRequest) -> tuple[Measure, ...]:
     """Money also needs to know what is unpriced: nothing to pay is 0, not known is null."""
     hidden: tuple[Measure, ...] = ("unpriced",) if "cost" in asked.measures else ()
     return tuple(dict.fromkeys((*asked.measures, *hidden)))
@@ -99,7 +104,7 @@ def _filled(lines: list[Line], query: UsageQuery, interval: Interval) -> list[Li
     return [Line(start, (), totals) for start, totals in every]
 
 
-def _with_filters(parameters: Parameters) -> Parameters:
+def with_filters(parameters: Parameters) -> Parameters:
     """`filter=model:gpt-5` says the same as `model=gpt-5`."""
     for name, value in parameters:
         if name == "filter" and ":" in value:

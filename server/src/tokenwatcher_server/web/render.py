@@ -27,9 +27,25 @@ class NavEntry(msgspec.Struct, frozen=True):
     href: str
     shortcut: str
     """The letter after `g` that leads here."""
+    question: str = ""
+    """What the page is asked first."""
 
 
-NAV = (NavEntry("Overview", "/", "o"), NavEntry("Events", "/events", "e"))
+class NavGroup(msgspec.Struct, frozen=True):
+    label: str
+    entries: tuple[NavEntry, ...]
+
+
+NAV = (
+    NavGroup(
+        "Usage",
+        (
+            NavEntry("Overview", "/", "o"),
+            NavEntry("Explore", "/explore", "x", "?measures=cost,calls,totalTokens&groupBy=model"),
+            NavEntry("Events", "/events", "e"),
+        ),
+    ),
+)
 
 
 class PageFrame(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +58,7 @@ class PageFrame(msgspec.Struct, frozen=True, kw_only=True):
     csrf_token: str = ""
     fragment: bool = False
     """True where only the main column is asked for, to be put in place of the present one."""
-    nav: tuple[NavEntry, ...] = NAV
+    nav: tuple[NavGroup, ...] = NAV
 
 
 class ErrorPage(msgspec.Struct, frozen=True):

@@ -13,12 +13,13 @@ from tokenwatcher_server.web.api import (
     stats,
     workspaces,
 )
-from tokenwatcher_server.web.pages import assets, event, login, overview, theme
+from tokenwatcher_server.web.pages import assets, event, explore, login, overview, theme
 from tokenwatcher_server.web.pages import events as events_list
 
 ROUTES = (
     # pages
     *overview.ROUTES,
+    *explore.ROUTES,
     *events_list.ROUTES,
     *event.ROUTES,
     *theme.ROUTES,

@@ -43,6 +43,7 @@ async def moment_of(request: AnyRequest, viewer: Viewer) -> Moment:
         msgspec.structs.astuple(viewer.frame),
         viewer.workspaces,
         viewer.projects,
+        viewer.environments,
     )
     return Moment(minute, f'"{hashlib.sha256(repr(parts).encode()).hexdigest()[:24]}"')
 

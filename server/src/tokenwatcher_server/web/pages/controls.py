@@ -10,13 +10,12 @@ from tokenwatcher_server.web.pages.links import (
     PERIODS,
     Chip,
     Link,
+    Pairs,
     address,
     chips,
     kept,
     period_links,
 )
-
-Pairs = tuple[tuple[str, str], ...]
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -52,19 +51,24 @@ class Controls(msgspec.Struct, frozen=True):
 
 
 def controls(
-    path: str, request: UsageRequest, period: Period, pickers: tuple[Picker, ...]
+    path: str,
+    request: UsageRequest,
+    period: Period,
+    pickers: tuple[Picker, ...],
+    extra: Pairs = (),
 ) -> Controls:
+    """`extra` is what the page's addresses hold besides the request; links keep it."""
     offered = {LastDays(days) for days, _ in PERIODS}
     return Controls(
         path=path,
-        periods=period_links(path, request),
+        periods=period_links(path, request, extra),
         custom=isinstance(request.window, Between) or request.window not in offered,
         first=day_of(period.start_us, request.zone),
         last=day_of(period.end_us - 1, request.zone),
-        kept=kept(request, "days", "from", "to"),
+        kept=(*kept(request, "days", "from", "to"), *extra),
         pickers=pickers,
-        chips=chips(path, request),
-        without_filters=address(path, msgspec.structs.replace(request, filters=())),
+        chips=chips(path, request, extra),
+        without_filters=address(path, msgspec.structs.replace(request, filters=()), extra),
     )
 
 
@@ -73,13 +77,16 @@ def scope_pickers(
     request: UsageRequest,
     workspaces: tuple[tuple[str, str], ...],
     projects: tuple[tuple[str, str], ...],
+    extra: Pairs = (),
 ) -> tuple[Picker, ...]:
     """Pickers of workspace and project, from (id, name); none where there is nothing to pick."""
     found = []
     if len(workspaces) > 1:
-        found.append(_picker(path, request, "workspaceId", "Workspace", workspaces, ("projectId",)))
+        kept_pairs = (*kept(request, "workspaceId", "projectId"), *extra)
+        found.append(_picker(path, request, "workspaceId", "Workspace", workspaces, kept_pairs))
     if len(projects) > 1:
-        found.append(_picker(path, request, "projectId", "Project", projects))
+        kept_pairs = (*kept(request, "projectId"), *extra)
+        found.append(_picker(path, request, "projectId", "Project", projects, kept_pairs))
     return tuple(found)
 
 
@@ -89,7 +96,7 @@ def _picker(
     name: str,
     label: str,
     entries: tuple[tuple[str, str], ...],
-    forgotten: tuple[str, ...] = (),
+    kept_pairs: Pairs,
 ) -> Picker:
     chosen = request.workspace_id if name == "workspaceId" else request.project_id
     everything = Choice("", f"All {label.lower()}s", chosen is None)
@@ -97,7 +104,7 @@ def _picker(
         name=name,
         label=label,
         choices=(everything, *(Choice(key, text, key == chosen) for key, text in entries)),
-        kept=kept(request, name, *forgotten),
+        kept=kept_pairs,
         path=path,
     )
 

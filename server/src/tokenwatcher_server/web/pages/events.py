@@ -16,9 +16,9 @@ from tokenwatcher_server.usage.sentence import lede
 from tokenwatcher_server.usage.stats import question
 from tokenwatcher_server.web.api.events import EventsRequest, encode_cursor, parse_events_request
 from tokenwatcher_server.web.pages.answer import answer_page, moment_of, unchanged
-from tokenwatcher_server.web.pages.controls import Controls, Pairs, controls, scope_pickers
+from tokenwatcher_server.web.pages.controls import Controls, controls, scope_pickers
 from tokenwatcher_server.web.pages.event_rows import EventRow, event_row
-from tokenwatcher_server.web.pages.links import EVENTS, address, kept
+from tokenwatcher_server.web.pages.links import EVENTS, Pairs, address, kept
 from tokenwatcher_server.web.pages.viewer import (
     AnyRequest,
     SignInNeeded,

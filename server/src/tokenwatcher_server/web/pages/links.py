@@ -15,7 +15,9 @@ from tokenwatcher_server.usage.request import (
     with_filter,
 )
 
+Pairs = tuple[tuple[str, str], ...]
 OVERVIEW = "/"
+EXPLORE = "/explore"
 EVENTS = "/events"
 PERIODS = ((1, "Today"), (7, "7 d"), (30, "30 d"), (90, "90 d"))
 
@@ -50,23 +52,23 @@ def where(path: str, request: UsageRequest, *wanted: tuple[Dimension, str | None
     return address(path, request)
 
 
-def period_links(path: str, request: UsageRequest) -> tuple[Link, ...]:
+def period_links(path: str, request: UsageRequest, extra: Pairs = ()) -> tuple[Link, ...]:
     return tuple(
         Link(
             label,
-            address(path, replace(request, window=LastDays(days))),
+            address(path, replace(request, window=LastDays(days)), extra),
             request.window == LastDays(days),
         )
         for days, label in PERIODS
     )
 
 
-def chips(path: str, request: UsageRequest) -> tuple[Chip, ...]:
+def chips(path: str, request: UsageRequest, extra: Pairs = ()) -> tuple[Chip, ...]:
     return tuple(
         Chip(
             name=wanted.dimension.tag_key or LABELS[name_of(wanted.dimension)],
             values=_values(wanted),
-            href=address(path, with_filter(request, wanted.dimension, ())),
+            href=address(path, with_filter(request, wanted.dimension, ()), extra),
         )
         for wanted in request.filters
     )

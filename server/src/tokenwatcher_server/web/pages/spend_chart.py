@@ -62,7 +62,7 @@ def spend_chart(
         columns=tuple(
             ChartColumn(
                 column,
-                _long_name(column.start_us, interval, zone),
+                bucket_name(column.start_us, interval, zone),
                 _column_address(request, column.start_us, interval),
             )
             for column in chart.columns
@@ -114,7 +114,8 @@ def _short_name(start_us: int, interval: Interval, zone: ZoneInfo) -> str:
     return day_text(day) if interval == "day" else f"{MONTHS[day.month - 1]} {day.year}"
 
 
-def _long_name(start_us: int, interval: Interval, zone: ZoneInfo) -> str:
+def bucket_name(start_us: int, interval: Interval, zone: ZoneInfo) -> str:
+    """A bucket in words: `Mon, Nov 23`, `Mon, Nov 23, 14:00`, `Nov 2026`."""
     day = day_of(start_us, zone)
     if interval == "month":
         return f"{MONTHS[day.month - 1]} {day.year}"

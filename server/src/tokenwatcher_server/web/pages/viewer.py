@@ -6,12 +6,14 @@ from urllib.parse import quote
 import msgspec
 from litestar import Request, Response
 from litestar.response import Redirect
+from msgspec.structs import replace
 
 from tokenwatcher_server.access.principal import Principal, narrowed
-from tokenwatcher_server.access.projects import list_projects
+from tokenwatcher_server.access.projects import Project, list_projects
 from tokenwatcher_server.access.workspaces import list_workspaces
 from tokenwatcher_server.events.query import Scope
 from tokenwatcher_server.kernel.errors import AppError, Kind, not_found
+from tokenwatcher_server.kernel.ids import ProjectId
 from tokenwatcher_server.usage.request import TAG, UsageRequest
 from tokenwatcher_server.web.auth import principal_of
 from tokenwatcher_server.web.csrf import token_of
@@ -33,13 +35,15 @@ class Viewer(msgspec.Struct, frozen=True):
     principal: Principal
     workspaces: Names
     projects: Names
+    environments: tuple[tuple[ProjectId, str], ...]
 
     def scope(self, request: UsageRequest) -> Scope:
         """What of it is asked for; raises AppError for what this viewer can't see."""
         known = {None, *(key for key, _ in self.projects)}
         if request.project_id not in known:
             raise not_found("There is no such project in what you may see.")
-        return narrowed(self.principal.scope, request.workspace_id, request.project_id)
+        scope = narrowed(self.principal.scope, request.workspace_id, request.project_id)
+        return replace(scope, environments=self.environments)
 
 
 async def viewer_of(request: AnyRequest) -> Viewer:
@@ -50,27 +54,38 @@ async def viewer_of(request: AnyRequest) -> Viewer:
         if error.kind is Kind.UNAUTHENTICATED:
             raise SignInNeeded from None
         raise
-    workspaces, projects = await _names(request, principal.scope)
+    workspaces, projects = await _visible(request, principal.scope)
+    names = dict(workspaces)
     frame = PageFrame(
         path=str(request.scope["path"]),
         theme=theme_of(request),
         user_name=principal.name,
         csrf_token=token_of(request, principal.session),
     )
-    return Viewer(frame, principal, workspaces, projects)
+    return Viewer(
+        frame,
+        principal,
+        workspaces,
+        projects=tuple(
+            (one.id, f"{names[one.workspace_id]} / {one.name}" if len(names) > 1 else one.name)
+            for one in projects
+        ),
+        environments=tuple((one.id, one.environment) for one in projects),
+    )
 
 
-async def _names(request: AnyRequest, scope: Scope) -> tuple[Names, Names]:
-    """The workspaces and projects of a scope, by id and name."""
+async def _visible(request: AnyRequest, scope: Scope) -> tuple[Names, list[Project]]:
+    """The workspaces of a scope, by id and name, and its projects."""
     async with services_of(request).database.reading() as connection:
         workspaces = await list_workspaces(connection)
         projects = await list_projects(connection)
-    names = {one.id: one.name for one in workspaces if one.id in scope.workspaces}
-    return tuple((key, name) for key, name in names.items()), tuple(
-        (one.id, f"{names[one.workspace_id]} / {one.name}" if len(names) > 1 else one.name)
+    names = tuple((one.id, one.name) for one in workspaces if one.id in scope.workspaces)
+    return names, [
+        one
         for one in projects
-        if one.workspace_id in names and (scope.projects is None or one.id in scope.projects)
-    )
+        if one.workspace_id in scope.workspaces
+        and (scope.projects is None or one.id in scope.projects)
+    ]
 
 
 def parameters_of(request: AnyRequest) -> list[tuple[str, str]]:

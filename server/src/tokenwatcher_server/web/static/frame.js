@@ -46,7 +46,20 @@
   });
 
   document.addEventListener("change", (event) => {
-    if (event.target.matches("form.pick select")) event.target.form.requestSubmit();
+    if (event.target.matches("form.pick select, form[data-at-once] :is(select, input)")) {
+      event.target.form.requestSubmit();
+    }
+  });
+
+  /* The address holds the whole state of a page: copying it is sharing the page. */
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy-address], [data-copy]");
+    if (!button) return;
+    const text = button.dataset.copy === undefined ? location.href : document.getElementById(button.dataset.copy).innerText;
+    await navigator.clipboard.writeText(text);
+    const said = button.textContent;
+    button.textContent = "Copied";
+    setTimeout(() => (button.textContent = said), 1500);
   });
 
   /* The theme: kept in a cookie, so that the server writes it into the next page. */
