@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from tokenwatcher import TokenWatcher
+from tokenwatcher.testing import captured_usage
 
 Watcher = Callable[..., TokenWatcher]
 
@@ -173,17 +175,20 @@ def test_client_that_is_forgotten_leaves_nothing_behind(server: Any) -> None:
 
 
 def test_ids_of_forked_processes_differ() -> None:
-    from tokenwatcher.ids import new_id
-
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.write(writing, new_id().encode())
-        os._exit(0)
-    os.waitpid(child, 0)
-    theirs = os.read(reading, 100).decode()
-    os.close(reading)
-    os.close(writing)
-    ids = [theirs, *(new_id() for _ in range(1000))]
-    assert len(set(ids)) == 1001
-    assert all(len(one) == 36 and one[14] == "7" and one[19] in "89ab" for one in ids)
+    with captured_usage() as usage:
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            made = [usage.client.track_manual("openai", "gpt-4o", 1, 2) for _ in range(10)]
+            os.write(writing, " ".join(str(one) for one in made).encode())
+            os._exit(0)
+        os.waitpid(child, 0)
+        theirs = os.read(reading, 1000).decode().split()
+        os.close(reading)
+        os.close(writing)
+        ids = [usage.client.track_manual("openai", "gpt-4o", 1, 2) or "" for _ in range(1000)]
+    assert len({*ids, *theirs}) == 1010
+    assert all(
+        re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}", one)
+        for one in ids
+    )

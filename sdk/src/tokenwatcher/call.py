@@ -7,7 +7,6 @@ from typing import Any
 
 from tokenwatcher.event import Event, Facts, Tags
 from tokenwatcher.failure import describe, failure_in
-from tokenwatcher.ids import new_id
 from tokenwatcher.recorder import OpenStream, Recorder
 from tokenwatcher.settings import Settings
 from tokenwatcher.usage import shape_of
@@ -71,7 +70,7 @@ class Call:
         facts = self.facts
         self._recorder.record(
             Event(
-                id=new_id(),
+                id=self._recorder.ids.new(),
                 at_ns=self.at_ns,
                 facts=facts,
                 provider=provider,
@@ -103,7 +102,7 @@ class Call:
         tier = reading.service_tier
         self._recorder.record(
             Event(
-                id=new_id(),
+                id=self._recorder.ids.new(),
                 at_ns=self.at_ns,
                 facts=facts,
                 provider=provider,
@@ -136,6 +135,11 @@ class Call:
     def closed(self, stream: OpenStream) -> None:
         self._recorder.open_streams.discard(stream)
 
+    @property
+    def process(self) -> object:
+        """Something that is another in a forked process."""
+        return self._recorder.ids
+
     def swallow(self, error: BaseException) -> None:
         """Note an error of our own."""
         self._recorder.tally.internal(error)
@@ -159,4 +163,6 @@ def _with_failure(metadata: Tags | None, failure: Failure) -> Tags | None:
 
 def _merged(own: Tags | None, more: Tags | None) -> Tags | None:
     """Put two mappings together in a new one, which the app can't change any more."""
+    if not own and not more:
+        return None
     return {**(own or {}), **(more or {})} or None

@@ -10,7 +10,6 @@ from typing import TypeVar, cast
 from tokenwatcher.call import Call
 from tokenwatcher.event import Event, Facts, Tags, instant_ns, whole
 from tokenwatcher.failure import describe
-from tokenwatcher.ids import new_id
 from tokenwatcher.masking import mask
 from tokenwatcher.recorder import Recorder
 from tokenwatcher.settings import DEFAULT_ENDPOINT, IncludeUsage, Settings, load
@@ -184,7 +183,7 @@ class TokenWatcher:
                 tool_prompt_tokens, audio_input_tokens, audio_output_tokens, image_input_tokens,
             )  # fmt: skip
             event = Event(
-                id=event_id or new_id(),
+                id=event_id or self._recorder.ids.new(),
                 at_ns=instant_ns(timestamp),
                 facts=Facts(
                     None, None, None, None, None, user_id, end_user_id, session_id, request_id,
@@ -247,7 +246,7 @@ class TokenWatcher:
             else:
                 failure = Failure("error", mask(str(error)))
             event = Event(
-                id=event_id or new_id(),
+                id=event_id or self._recorder.ids.new(),
                 at_ns=instant_ns(timestamp),
                 facts=Facts(
                     user_id=user_id, end_user_id=end_user_id, session_id=session_id,

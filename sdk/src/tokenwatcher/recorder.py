@@ -10,6 +10,7 @@ import weakref
 from typing import Protocol
 
 from tokenwatcher.event import Event
+from tokenwatcher.ids import Ids
 from tokenwatcher.outbox import Outbox
 from tokenwatcher.sender import Sender
 from tokenwatcher.settings import Settings
@@ -100,6 +101,7 @@ class Recorder:
         settings = self._settings
         size = settings.max_batch_size if settings.batch else 1
         linger = settings.flush_interval if settings.batch else 0.0
+        self.ids = Ids()
         self.tally = Tally()
         self.open_streams: weakref.WeakSet[OpenStream] = weakref.WeakSet()
         self._outbox = Outbox(settings.max_queue_size, size, linger)

@@ -7,6 +7,7 @@ had said by then.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -204,11 +205,8 @@ def tracked(
     answer: Any, watch: Callable[[], Seen], hides: Callable[[Any], bool] | None = None
 ) -> TrackedStream | TrackedAsyncStream | None:
     """Give what stands for a stream; None for an answer that is none."""
-    if _steps(answer, "__next__") and not hasattr(answer, "read"):
-        return TrackedStream(answer, watch(), hides)
-    if _steps(answer, "__anext__"):
-        return TrackedAsyncStream(answer, watch(), hides)
-    return None
+    kind = _kind(type(answer))  # type: ignore[arg-type]  # a class is hashable
+    return None if kind is None else kind(answer, watch(), hides)
 
 
 async def _awaited(call: Call, answer: Awaitable[Any]) -> Any:
@@ -220,9 +218,15 @@ async def _awaited(call: Call, answer: Awaitable[Any]) -> Any:
     return watched(call, value)
 
 
-def _steps(answer: Any, name: str) -> bool:
-    """Whether an answer comes in pieces. A file-like body does too, but its pieces are bytes."""
-    return hasattr(type(answer), name)
+@lru_cache(maxsize=256)
+def _kind(answer: type) -> type[TrackedStream | TrackedAsyncStream] | None:
+    """Tell what stands for answers of a class, if they come in pieces.
+
+    A file-like body does too, but its pieces are bytes.
+    """
+    if hasattr(answer, "__next__") and not hasattr(answer, "read"):
+        return TrackedStream
+    return TrackedAsyncStream if hasattr(answer, "__anext__") else None
 
 
 def _inner_stream(answer: Any) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from tokenwatcher.call import Call
@@ -30,7 +29,7 @@ class Watch:
         self._seen = Stream()
         self._first_token_ms: int | None = None
         self._ended = False
-        self._process = os.getpid()
+        self._process = call.process
         self.stepping = False
         """A piece is being waited for, so closing is the library's own doing."""
         call.opened(self)
@@ -57,7 +56,7 @@ class Watch:
     def end(self, outcome: str, why: BaseException | Failure | None = None) -> None:
         """Record the call, once: `complete`, `client_abort` or `provider_error`."""
         # a forked child has a copy of its parent's streams, which are the parent's to record
-        if self._ended or self._process != os.getpid():
+        if self._ended or self._process is not self._call.process:
             return
         self._ended = True
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tokenwatcher.usage.peek import count, items, peek, size, text
+from tokenwatcher.usage.peek import count, items, opened, peek, size, text
 from tokenwatcher.usage.reading import Reading, Tokens, quality_of
 from tokenwatcher.usage.shape import Shape, Stream, keep
 
@@ -25,7 +25,8 @@ _CHUNKS = {
 
 
 def read(answer: Any, _provider: str) -> Reading:
-    usage = peek(answer, "usage")
+    answer = opened(answer)
+    usage = opened(peek(answer, "usage"))
     model, response_id = text(answer, "model"), text(answer, "id")
     own, others = _by_model(items(usage, "iterations"), model)
     tokens = _sum(own, usage) if own else _tokens(usage)
@@ -131,6 +132,7 @@ def recognises_chunk(chunk: Any) -> bool:
 
 def fold(stream: Stream, chunk: Any) -> None:
     """Merge usage field by field: each number is cumulative, and the last one said holds."""
+    chunk = opened(chunk)
     kind = text(chunk, "type")
     if kind == "content_block_delta":
         stream.generating = True

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from tokenwatcher.usage.peek import amount, amount_text, count, items, peek, size, text
+from tokenwatcher.usage.peek import amount, amount_text, count, items, opened, peek, size, text
 from tokenwatcher.usage.reading import Reading, Tokens, quality_of
 from tokenwatcher.usage.shape import Shape, Stream, keep
 
@@ -29,7 +29,8 @@ class Output(NamedTuple):
 
 
 def read(answer: Any, provider: str) -> Reading:
-    usage = peek(answer, "usage") or peek(peek(answer, "x_groq"), "usage")
+    answer = opened(answer)
+    usage = opened(peek(answer, "usage") or peek(peek(answer, "x_groq"), "usage"))
     model = text(answer, "model")
     tokens, agrees = _tokens(usage, provider, model or "")
     return Reading(
@@ -45,8 +46,8 @@ def read(answer: Any, provider: str) -> Reading:
 
 
 def _tokens(usage: Any, provider: str, model: str) -> tuple[Tokens, bool]:
-    asked = peek(usage, "prompt_tokens_details", "prompt_token_details")
-    generated = peek(usage, "completion_tokens_details")
+    asked = opened(peek(usage, "prompt_tokens_details", "prompt_token_details"))
+    generated = opened(peek(usage, "completion_tokens_details"))
     prompt, completion = count(usage, "prompt_tokens"), count(usage, "completion_tokens")
     total = count(usage, "total_tokens")
     if prompt is None and completion is None:
@@ -149,7 +150,7 @@ def recognises_chunk(chunk: Any) -> bool:
 
 
 def fold(stream: Stream, chunk: Any) -> None:
-    chunk = _unwrapped(chunk)
+    chunk = opened(_unwrapped(chunk))
     kind = text(chunk, "object") or ""
     if kind.startswith("thread.") and kind != "thread.run":
         # a step's own usage is within the usage of its run
@@ -173,7 +174,8 @@ def _unwrapped(chunk: Any) -> Any:
 
 
 def _note_output(stream: Stream, choice: Any) -> None:
-    delta = peek(choice, "delta")
+    choice = opened(choice)
+    delta = opened(peek(choice, "delta"))
     if delta is None:
         said = size(peek(choice, "text"))
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tokenwatcher.usage.openai import reported_cost, settle_output
-from tokenwatcher.usage.peek import count, items, peek, size, text
+from tokenwatcher.usage.peek import count, items, opened, peek, size, text
 from tokenwatcher.usage.reading import Failure, Reading, Tokens, quality_of
 from tokenwatcher.usage.shape import Shape, Stream
 
@@ -26,8 +26,8 @@ _XAI_TOOL_CALLS = {
 
 
 def read(answer: Any, provider: str) -> Reading:
-    response = peek(answer, "response") or answer  # a stream's events carry the answer
-    usage = peek(response, "usage")
+    response = opened(peek(answer, "response") or answer)  # a stream's events carry the answer
+    usage = opened(peek(response, "usage"))
     tokens, agrees = _tokens(usage, provider)
     return Reading(
         tokens=tokens,
@@ -43,8 +43,8 @@ def read(answer: Any, provider: str) -> Reading:
 
 
 def _tokens(usage: Any, provider: str) -> tuple[Tokens, bool]:
-    asked = peek(usage, "input_tokens_details", "input_token_details")
-    generated = peek(usage, "output_tokens_details", "output_token_details")
+    asked = opened(peek(usage, "input_tokens_details", "input_token_details"))
+    generated = opened(peek(usage, "output_tokens_details", "output_token_details"))
     prompt = count(usage, "input_tokens")
     output = settle_output(
         prompt,

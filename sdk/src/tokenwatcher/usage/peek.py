@@ -22,6 +22,17 @@ def peek(source: Any, *names: str) -> Any:
     return None if source is None else _peek_object(source, names)
 
 
+def opened(source: Any) -> Any:
+    """Give an object of a library as the dict of its fields, which is quick to look into.
+
+    Only models of pydantic are opened; anything else is given as it is.
+    """
+    if type(source) is dict or not hasattr(type(source), "__pydantic_fields__"):
+        return source
+    extra = source.__pydantic_extra__
+    return {**extra, **source.__dict__} if extra else source.__dict__
+
+
 def _peek_object(source: Any, names: tuple[str, ...]) -> Any:
     try:
         look_up = _reader(source)
@@ -35,11 +46,8 @@ def _peek_object(source: Any, names: tuple[str, ...]) -> Any:
 
 
 def _reader(source: Any) -> Callable[[str], Any]:
-    if hasattr(type(source), "__pydantic_fields__"):
-        # a pydantic model takes long to say that it lacks something, so its fields are asked
-        extra = source.__pydantic_extra__
-        fields = {**extra, **source.__dict__} if extra else source.__dict__
-        return fields.get
+    # a pydantic model takes long to say that it lacks something, so its fields are asked
+    source = opened(source)
     if isinstance(source, Mapping):
         return source.get
     return partial(_attribute, source)
@@ -52,7 +60,7 @@ def _attribute(source: Any, name: str) -> Any:
 def text(source: Any, *names: str) -> str | None:
     """Give the first of the named items that is a text with something in it."""
     for name in names:
-        value = peek(source, name)
+        value = source.get(name) if type(source) is dict else peek(source, name)
         if value is None:
             continue
         if not isinstance(value, str):
@@ -64,7 +72,10 @@ def text(source: Any, *names: str) -> str | None:
 
 def count(source: Any, *names: str) -> int | None:
     """Give the first of the named items if it is a whole number of at least zero."""
-    value = peek(source, *names)
+    if type(source) is dict and len(names) == 1:
+        value = source.get(names[0])
+    else:
+        value = peek(source, *names)
     return value if type(value) is int and value >= 0 else as_count(value)
 
 

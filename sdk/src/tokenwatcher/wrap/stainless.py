@@ -7,6 +7,7 @@ client makes the request, with its retries, and gives the answer: `request`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from tokenwatcher.call import Call
@@ -97,10 +98,19 @@ def is_usage_alone(chunk: Any) -> bool:
 
 def _http_response(answer: Any) -> Any:
     """Find the response of httpx in what stands for it; None in an answer that was parsed."""
-    if hasattr(answer, "retries_taken"):  # of a raw or a streaming response
-        return answer.http_response
-    if hasattr(type(answer), "iter_raw"):  # httpx's own, or the library's for what is no text
-        return getattr(answer, "response", answer)
+    name = _name_of_response(type(answer))  # type: ignore[arg-type]  # a class is hashable
+    if name is None:
+        return None
+    return getattr(answer, name) if name else answer
+
+
+@lru_cache(maxsize=256)
+def _name_of_response(kind: type) -> str | None:
+    """Tell where objects of a class have their response: nowhere (None), or are one themselves."""
+    if hasattr(kind, "http_request"):  # a raw or a streaming response
+        return "http_response"
+    if hasattr(kind, "iter_raw"):  # httpx's own, or the library's for what is no text
+        return "" if hasattr(kind, "raise_for_status") else "response"
     return None
 
 
