@@ -47,14 +47,15 @@ class TokenWatcher:
         max_retries: int | None = None,
         track_errors: bool | None = None,
         include_usage: IncludeUsage | None = None,
+        spool_dir: str | os.PathLike[str] | None = None,
+        spool_max_bytes: int | None = None,
         debug: bool | None = None,
         disabled: bool | None = None,
         transport: Transport | None = None,
     ) -> None:
-        """Set up; nothing is connected to yet.
+        """Set up; nothing is connected to yet. `environment` becomes a tag.
 
-        `environment` becomes a tag. `batch=False` sends each event by itself. `transport` takes
-        the place of HTTP in tests.
+        In `spool_dir` is kept what can't be sent. `transport` takes the place of HTTP in tests.
         """
         given = {
             "api_key": api_key,
@@ -70,6 +71,8 @@ class TokenWatcher:
             "max_retries": max_retries,
             "track_errors": track_errors,
             "include_usage": include_usage,
+            "spool_dir": None if spool_dir is None else os.fspath(spool_dir),
+            "spool_max_bytes": spool_max_bytes,
             "debug": debug,
             "disabled": disabled,
         }

@@ -45,15 +45,26 @@ class Outbox:
                 self._work.notify()
         return True
 
-    def take(self) -> list[Event] | None:
-        """Wait for the next batch; None when the outbox is closed and empty. For one thread."""
+    def take(self, patience: float | None = None) -> list[Event] | None:
+        """Wait for the next batch; None when the outbox is closed and empty. For one thread.
+
+        Where nothing came within `patience` seconds, the batch is empty.
+        """
         with self._lock:
             while not self._queue:
                 if self._closed:
                     return None
-                self._work.wait()
+                if not self._work.wait(patience) and not self._queue and not self._closed:
+                    return []
             self._let_it_fill()
             return [self._queue.popleft() for _ in range(min(len(self._queue), self._batch_size))]
+
+    def take_all(self) -> list[Event]:
+        """Everything that waits, at once."""
+        with self._lock:
+            events = list(self._queue)
+            self._queue.clear()
+            return events
 
     def settle(self, number: int) -> None:
         """Say that so many of the events taken have been sent or given up."""

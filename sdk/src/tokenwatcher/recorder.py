@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import weakref
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tokenwatcher.event import Event
 from tokenwatcher.ids import Ids
@@ -16,6 +16,9 @@ from tokenwatcher.sender import Sender
 from tokenwatcher.settings import Settings
 from tokenwatcher.tally import Stats, Tally
 from tokenwatcher.transport import Transport
+
+if TYPE_CHECKING:
+    from tokenwatcher.spool import Spool
 
 _SECONDS_AT_EXIT = 2.0
 
@@ -33,7 +36,10 @@ class Recorder:
     def __init__(self, settings: Settings, transport: Transport) -> None:
         self._settings = settings
         self._transport = transport
+        self._spool = _spool(settings)
         self._start_afresh()
+        if self._sender.has_left_overs():
+            self._start_thread()
         mine = weakref.ref(self)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=lambda: _renew(mine))
@@ -71,9 +77,11 @@ class Recorder:
             self._sender.run()
         elif thread is not threading.current_thread():
             thread.join(timeout)
+            if thread.is_alive():
+                self._sender.keep_rest()
         atexit.unregister(self._at_exit)
         left = self._outbox.unsettled
-        if left:
+        if left > 0:
             self.tally.lost("failed", left, "there was no time left to send them")
         return self.tally.stats(0).failed == failed_before
 
@@ -105,7 +113,7 @@ class Recorder:
         self.tally = Tally()
         self.open_streams: weakref.WeakSet[OpenStream] = weakref.WeakSet()
         self._outbox = Outbox(settings.max_queue_size, size, linger)
-        self._sender = Sender(settings, self._outbox, self._transport, self.tally)
+        self._sender = Sender(settings, self._outbox, self._transport, self.tally, self._spool)
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -132,6 +140,15 @@ class Recorder:
             self.shutdown(_SECONDS_AT_EXIT)
         except Exception as error:  # noqa: BLE001  # the process is ending, and must end
             self.tally.internal(error)
+
+
+def _spool(settings: Settings) -> Spool | None:
+    if settings.spool_dir is None or settings.disabled:
+        return None
+    from tokenwatcher.spool import spool_for
+
+    key = settings.api_key or ""
+    return spool_for(settings.spool_dir, settings.endpoint, key, settings.spool_max_bytes)
 
 
 def _renew(recorder: weakref.ref[Recorder]) -> None:

@@ -5,6 +5,8 @@
    `max_retries` times. Every event keeps its id, so one that arrived twice counts once.
 3. 413: the batch is halved. 400 or 409 with `issues`: the named events are lost, the rest is
    sent again. Any other refusal: the batch is lost.
+4. With a spool there is no waiting: a batch without an answer goes to disk, and so do those that
+   follow, until the time comes to try again with what lies there longest.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from __future__ import annotations
 import json
 import random
 import re
-from typing import Literal, NamedTuple
+import time
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from tokenwatcher.event import Event, encode
 from tokenwatcher.outbox import Outbox
@@ -20,9 +23,14 @@ from tokenwatcher.settings import Settings
 from tokenwatcher.tally import Tally, log
 from tokenwatcher.transport import Answer, Transport
 
+if TYPE_CHECKING:
+    from tokenwatcher.spool import Spool
+
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
 _LONGEST_RETRY_AFTER = 300.0
+_LOOK_SECONDS = 60.0
+"""How often the spool is looked into for what another process left."""
 _AGAIN = {408, 425, 429}
 _EVENT_PATH = re.compile(r"events\[(\d+)\]")
 
@@ -68,30 +76,61 @@ class Sender:
     """Takes batches from the outbox until it is closed and empty."""
 
     def __init__(
-        self, settings: Settings, outbox: Outbox, transport: Transport, tally: Tally
+        self,
+        settings: Settings,
+        outbox: Outbox,
+        transport: Transport,
+        tally: Tally,
+        spool: Spool | None = None,
     ) -> None:
         self._batch = settings.batch
+        self._batch_size = settings.max_batch_size
         self._max_retries = settings.max_retries
         self._outbox = outbox
         self._transport = transport
         self._tally = tally
+        self._spool = spool
+        self._in_hand: Part = []
+        self._silences = 0
+        """Requests without an answer since the last one with one."""
+        self._next_look = 0.0
+        """When the spool is to be looked into (monotonic); nothing is sent before in a silence."""
 
     def run(self) -> None:
-        while (events := self._outbox.take()) is not None:
+        while (events := self._outbox.take(self._patience())) is not None:
             try:
-                self._deliver(events)
+                self._deliver(self._written(events))
+                self._send_kept()
             except Exception as error:  # noqa: BLE001  # this thread must outlive any bug of ours
                 self._tally.internal(error)
             finally:
+                self._in_hand = []
                 self._outbox.settle(len(events))
         self._transport.close()
 
-    def _deliver(self, events: list[Event]) -> None:
-        parts = [self._written(events)]
+    def has_left_overs(self) -> bool:
+        """Whether an earlier process left events to send."""
+        return self._spool is not None and not self._spool.is_empty()
+
+    def keep_rest(self) -> None:
+        """Put on disk what there was no time to send, this thread's batch included.
+
+        Should the request under way succeed after all, its events count once all the same.
+        """
+        if self._spool is None:
+            return
+        waiting = self._outbox.take_all()
+        for part in (self._in_hand, *_in_batches(self._written(waiting), self._batch_size)):
+            if part and self._keep(part):
+                self._tally.add("spooled", len(part))
+                self._outbox.settle(len(part))
+
+    def _deliver(self, part: Part) -> None:
+        self._in_hand = part
+        parts = [part]
         while parts:
-            part = parts.pop()
-            if part:
-                parts.extend(self._send(part))
+            if part := parts.pop():
+                parts.extend(self._settled(part, self._ask(part)))
 
     def _written(self, events: list[Event]) -> Part:
         part: Part = []
@@ -102,9 +141,8 @@ class Sender:
                 self._tally.lost("failed", 1, f"an event can't be written: {type(error).__name__}")
         return part
 
-    def _send(self, part: Part) -> list[Part]:
-        """Send until there is a verdict; give the parts that are still to be sent."""
-        verdict = self._ask(part)
+    def _settled(self, part: Part, verdict: Verdict) -> list[Part]:
+        """Do what the verdict says; give the parts that are still to be sent."""
         if verdict.kind == "taken":
             self._tally.add("sent", len(part))
             log.debug("sent %d event(s)", len(part))
@@ -112,6 +150,9 @@ class Sender:
         if verdict.kind == "halve":
             middle = len(part) // 2
             return [part[middle:], part[:middle]]
+        if verdict.kind == "again":
+            self._tally.add("spooled", len(part))
+            return []
         if not verdict.bad:
             self._tally.lost("failed", len(part), verdict.why)
             return []
@@ -119,10 +160,13 @@ class Sender:
         return [[event for position, event in enumerate(part) if position not in verdict.bad]]
 
     def _ask(self, part: Part) -> Verdict:
+        """Ask until there is a verdict; `again` where the events were put on disk instead."""
         attempt = 0
         while True:
             verdict = self._attempt(part)
             if verdict.kind != "again":
+                return verdict
+            if self._keep(part):
                 return verdict
             attempt += 1
             if attempt > self._max_retries:
@@ -133,14 +177,63 @@ class Sender:
                 return verdict._replace(kind="refused")
 
     def _attempt(self, part: Part) -> Verdict:
+        if self._spool is not None and self._silences and time.monotonic() < self._next_look:
+            return Verdict("again", "the server did not answer just now")
         single = not self._batch and len(part) == 1
         path = "/api/ingest" if single else "/api/ingest/batch"
         body = part[0] if single else b'{"events":[' + b",".join(part) + b"]}"
         try:
-            answer = self._transport.post(path, body)
+            verdict = judge(self._transport.post(path, body), len(part))
         except OSError as error:
-            return Verdict("again", f"no answer from the server: {error}")
-        return judge(answer, len(part))
+            verdict = Verdict("again", f"no answer from the server: {error}")
+        self._note(verdict)
+        return verdict
+
+    def _note(self, verdict: Verdict) -> None:
+        if verdict.kind != "again":
+            self._silences = 0
+            return
+        self._silences += 1
+        pause = pause_before(self._silences) if verdict.pause is None else verdict.pause
+        self._next_look = time.monotonic() + pause
+
+    def _keep(self, part: Part) -> bool:
+        """Put events on disk; False where that can't be done."""
+        if self._spool is None:
+            return False
+        try:
+            return self._spool.keep(part)
+        except OSError as error:
+            self._tally.trouble(f"the spool can't be written: {error.strerror}")
+            return False
+
+    def _send_kept(self) -> None:
+        """Send what lies on disk, oldest first, until there is no more or no answer."""
+        while self._spool is not None and time.monotonic() >= self._next_look:
+            with self._spool.claim() as kept:
+                if kept is None:
+                    self._next_look = time.monotonic() + _LOOK_SECONDS
+                    return
+                parts = [kept.events]
+                while parts:
+                    if not (part := parts.pop()):
+                        continue
+                    verdict = self._attempt(part)
+                    if verdict.kind == "again":
+                        self._tally.trouble(verdict.why)
+                        return
+                    parts.extend(self._settled(part, verdict))
+                kept.settled()
+
+    def _patience(self) -> float | None:
+        """How long to wait for events before looking into the spool."""
+        if self._spool is None:
+            return None
+        return max(0.0, self._next_look - time.monotonic())
+
+
+def _in_batches(part: Part, size: int) -> list[Part]:
+    return [part[start : start + size] for start in range(0, len(part), size)]
 
 
 def _seconds(header: str | None) -> float | None:

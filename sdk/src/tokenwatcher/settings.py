@@ -36,6 +36,8 @@ class Settings(NamedTuple):
     max_retries: int = 10
     track_errors: bool = True
     include_usage: IncludeUsage = "known"
+    spool_dir: str | None = None
+    spool_max_bytes: int = 100_000_000
     debug: bool = False
     disabled: bool = False
     problems: tuple[str, ...] = ()
@@ -144,6 +146,8 @@ _VARIABLES: Mapping[str, Callable[[str], object]] = MappingProxyType(
         "max_retries": int,
         "track_errors": _boolean,
         "include_usage": _include_usage,
+        "spool_dir": str.strip,
+        "spool_max_bytes": int,
         "debug": _boolean,
         "disabled": _boolean,
     }
@@ -155,5 +159,6 @@ _LIMITS: Mapping[str, tuple[float, float]] = MappingProxyType(
         "max_queue_size": (1, 1_000_000),
         "timeout": (0.1, 300.0),
         "max_retries": (0, 100),
+        "spool_max_bytes": (10_000, 100_000_000_000),
     }
 )

@@ -28,6 +28,8 @@ class Stats(NamedTuple):
     """Requests that were sent again."""
     internal_errors: int
     """Errors of the SDK itself, which never reach the app."""
+    spooled: int
+    """Put on disk by this process, for want of an answer; counted as sent once they are."""
     last_error: str | None
 
 
@@ -36,7 +38,8 @@ class Tally:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._counts = {"sent": 0, "dropped": 0, "failed": 0, "retried": 0, "internal_errors": 0}
+        names = ("sent", "dropped", "failed", "retried", "internal_errors", "spooled")
+        self._counts = dict.fromkeys(names, 0)
         self._last_error: str | None = None
         self._told_at: dict[str, float] = {}
 
