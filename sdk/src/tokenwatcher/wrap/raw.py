@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 from tokenwatcher.call import Call
 from tokenwatcher.failure import failure_in
@@ -57,31 +57,30 @@ def _parsed(response: Any, body: bytes) -> Any:
     return answer
 
 
-class Body:
+class Body(Protocol):
     """Sees the bytes of a body as they are read, and is told how that ended."""
 
-    def __init__(self) -> None:
-        self.reading = False
-        """A piece is being waited for, so closing is the library's own doing."""
+    reading: bool
+    """A piece is being waited for, so closing is the library's own doing."""
 
     def take(self, piece: bytes) -> bytes:
         """See a piece; gives what the app is to get of it."""
-        raise NotImplementedError
+        ...
 
     def rest(self) -> bytes:
         """Give what was kept back, when the body has come to its end."""
-        return b""
+        ...
 
     def end(self, error: BaseException | None, *, complete: bool) -> None:
         """Record the call, once."""
-        raise NotImplementedError
+        ...
 
 
-class WholeBody(Body):
+class WholeBody:
     """A body that tells what was used only as a whole, such as JSON."""
 
     def __init__(self, call: Call, response: Any, asked: Asked) -> None:
-        super().__init__()
+        self.reading = False
         self._call = call
         self._response = response
         self._asked = asked
@@ -94,6 +93,9 @@ class WholeBody(Body):
             self._kept += piece
         return piece
 
+    def rest(self) -> bytes:
+        return b""
+
     def end(self, error: BaseException | None, *, complete: bool) -> None:
         if self._ended:
             return
@@ -104,11 +106,11 @@ class WholeBody(Body):
             self._call.failed(error)
 
 
-class EventBody(Body):
+class EventBody:
     """A stream of server-sent events; one of which `hides` says so is not given to the app."""
 
     def __init__(self, watch: Watch, hides: Hides | None) -> None:
-        super().__init__()
+        self.reading = False
         self._watch = watch
         self._hides = hides
         self._events = ServerSentEvents()
