@@ -9,10 +9,10 @@ DATA ?= data
 PORT ?= 3000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test check format bench docs requirements clean
+.PHONY: help setup demo serve test test-versions check format bench docs requirements clean
 
 help: ## List the commands
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## Build .venv with everything the server and its tests need from Python
 
@@ -37,6 +37,9 @@ serve: $(RUNTIME) ## Run an empty, private instance in ./data
 test: $(STAMP) ## Run every test (brings Chromium where it can)
 	@bash scripts/test.sh $(ARGS)
 
+test-versions: $(STAMP) ## Test wrapped clients with the oldest supported libraries (under two minutes)
+	@bash scripts/test_versions.sh $(ARGS)
+
 check: $(STAMP) ## Format, lint, types, architecture, templates, spelling, dependencies
 	@bash scripts/check.sh
 
@@ -53,6 +56,7 @@ docs: $(STAMP) ## Write the generated pages of docs/ anew
 requirements: ## Compile the pinned, hashed requirements anew (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/runtime.txt requirements/runtime.in
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/dev.txt requirements/dev.in
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/oldest.txt requirements/oldest.in
 
 clean: ## Remove the environment and what the tools left
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist screenshots

@@ -24,7 +24,7 @@ def read(
 def _methods(kind: str, path: str) -> tuple[Method, ...]:
     return tuple(
         Method(owner=f"google.genai.models:{kind}", name=name, asked=read, path=path)
-        for name in ("_generate_content", "_generate_content_stream", "_embed_content")
+        for name in ("_generate_content", "_generate_content_stream", "embed_content")
     )
 
 

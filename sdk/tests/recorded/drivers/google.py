@@ -4,6 +4,7 @@ from typing import Any
 
 from google import genai
 from google.auth.credentials import AnonymousCredentials
+from google.genai import types
 
 from sdk.tests.recorded.drivers.driver import Driver
 from sdk.tests.recorded.exchanges import Exchange, host_of, model_of
@@ -18,6 +19,11 @@ _APIS = {
 
 
 def receives(exchange: Exchange) -> bool:
+    """Interactions, and what an embedding used, are not known to older versions."""
+    if exchange["api"] == "gemini.interactions":
+        return hasattr(genai.Client, "interactions")
+    if exchange["api"].endswith(".embeddings"):
+        return "usage_metadata" in types.EmbedContentResponse.model_fields
     return exchange["api"] in _APIS
 
 

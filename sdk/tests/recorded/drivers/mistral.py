@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from mistralai.client import Mistral
+try:
+    from mistralai.client import Mistral
+except ImportError:  # its first version
+    from mistralai import Mistral
 
 from sdk.tests.recorded.drivers.driver import HELLO, Driver
 from sdk.tests.recorded.exchanges import Exchange, host_of, model_of, provider_of
