@@ -24,7 +24,7 @@ def test_the_first_event_turns_the_teaching_page_into_the_overview(
     with browse(url=empty.url, viewport={"width": width, "height": 900}) as page:
         page.goto("/")
         expect(page.get_by_role("heading", name="Send the first event")).to_be_visible()
-        expect(page.locator("pre").nth(1)).to_contain_text(f"curl {empty.url}/api/ingest")
+        expect(page.locator("#snippet-curl")).to_contain_text(f"curl {empty.url}/api/ingest")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         SCREENSHOTS.mkdir(exist_ok=True)
         page.screenshot(path=SCREENSHOTS / f"first-run-{width}.png", full_page=True)

@@ -10,7 +10,7 @@ from jinja2 import UndefinedError
 
 from tokenwatcher_server.web.errors import problem
 from tokenwatcher_server.web.pages.login import LoginPage
-from tokenwatcher_server.web.pages.overview import FirstRunPage
+from tokenwatcher_server.web.pages.start import Landed, StartPage
 from tokenwatcher_server.web.render import TEMPLATES, ErrorPage, PageFrame, environment, render
 
 HOSTILE = "<script>alert(1)</script>\"'{{7*7}}"
@@ -19,7 +19,9 @@ NAMES = sorted(path.relative_to(TEMPLATES).as_posix() for path in TEMPLATES.rglo
 PAGES: dict[str, msgspec.Struct] = {
     "login.html": LoginPage(next=HOSTILE, username=HOSTILE, problem=HOSTILE),
     "error.html": ErrorPage(problem(404, HOSTILE, HOSTILE, HOSTILE)),
-    "first_run.html": FirstRunPage(endpoint=HOSTILE),
+    "start.html": StartPage(
+        endpoint=HOSTILE, landed=Landed(0, HOSTILE), raw_key=HOSTILE, live=True
+    ),
 }
 
 
@@ -49,16 +51,18 @@ def test_a_page_shows_hostile_text_as_text(name: str, fragment: bool) -> None:
     assert "49" not in re.sub(r"/static/[0-9a-f]+/|\d+\.\d+", "", page.split("<main")[1])
 
 
-@pytest.mark.parametrize("name", ["overview.html", "events.html", "event.html", *PAGES])
+@pytest.mark.parametrize(
+    "name", ["overview.html", "explore.html", "events.html", "event.html", "keys.html", *PAGES]
+)
 def test_a_page_without_its_context_fails_instead_of_showing_gaps(name: str) -> None:
     with pytest.raises(UndefinedError):
         render(name, FRAME, Nothing())
 
 
 def test_a_fragment_is_the_main_column_of_the_page_and_nothing_else() -> None:
-    page = PAGES["first_run.html"]
-    whole = render("first_run.html", FRAME, page)
-    part = render("first_run.html", msgspec.structs.replace(FRAME, fragment=True), page)
+    page = PAGES["start.html"]
+    whole = render("start.html", FRAME, page)
+    part = render("start.html", msgspec.structs.replace(FRAME, fragment=True), page)
     assert "<html" not in part
     assert _main(part).split() == _main(whole).split()
 

@@ -45,6 +45,13 @@ NAV = (
             NavEntry("Events", "/events", "e"),
         ),
     ),
+    NavGroup(
+        "Set up",
+        (
+            NavEntry("Projects", "/projects", "p"),
+            NavEntry("API keys", "/keys", "k"),
+        ),
+    ),
 )
 
 

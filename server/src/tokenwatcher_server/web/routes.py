@@ -13,8 +13,10 @@ from tokenwatcher_server.web.api import (
     stats,
     workspaces,
 )
-from tokenwatcher_server.web.pages import assets, event, explore, login, overview, theme
+from tokenwatcher_server.web.pages import assets, event, explore, login, overview, start, theme
 from tokenwatcher_server.web.pages import events as events_list
+from tokenwatcher_server.web.pages import keys as keys_page
+from tokenwatcher_server.web.pages import projects as projects_page
 
 ROUTES = (
     # pages
@@ -22,6 +24,9 @@ ROUTES = (
     *explore.ROUTES,
     *events_list.ROUTES,
     *event.ROUTES,
+    *projects_page.ROUTES,
+    *keys_page.ROUTES,
+    *start.ROUTES,
     *theme.ROUTES,
     *login.ROUTES,
     *assets.ROUTES,

@@ -18,6 +18,9 @@ from tokenwatcher_server.usage.request import (
 Pairs = tuple[tuple[str, str], ...]
 OVERVIEW = "/"
 EXPLORE = "/explore"
+KEYS = "/keys"
+START = "/start"
+PROJECTS = "/projects"
 EVENTS = "/events"
 PERIODS = ((1, "Today"), (7, "7 d"), (30, "30 d"), (90, "90 d"))
 

@@ -27,6 +27,7 @@ from tokenwatcher_server.web.pages.controls import (
 from tokenwatcher_server.web.pages.event_rows import EventRow, event_row
 from tokenwatcher_server.web.pages.links import EVENTS, OVERVIEW, address
 from tokenwatcher_server.web.pages.spend_chart import SpendChart, spend_chart
+from tokenwatcher_server.web.pages.start import Landed, start_of
 from tokenwatcher_server.web.pages.unpriced import UnpricedNote, unpriced_note
 from tokenwatcher_server.web.pages.viewer import (
     AnyRequest,
@@ -75,12 +76,6 @@ class OverviewPage(msgspec.Struct, frozen=True):
     unpriced: UnpricedNote | None
 
 
-class FirstRunPage(msgspec.Struct, frozen=True):
-    """Nothing was ever recorded: how to send the first event here."""
-
-    endpoint: str
-
-
 class Shown(msgspec.Struct, frozen=True):
     """Which long tables are shown whole."""
 
@@ -104,8 +99,8 @@ async def overview_page(request: AnyRequest) -> Response[str]:
     if not page.shown.colours and not await holds_events(
         services.store, viewer.principal.scope, moment.now_us
     ):
-        first_run = FirstRunPage(str(request.base_url).rstrip("/"))
-        return answer_page(request, moment, "first_run.html", viewer, first_run)
+        first_run = replace(start_of(request, moment), landed=Landed(0), live=True)
+        return answer_page(request, moment, "start.html", viewer, first_run)
     return answer_page(request, moment, "overview.html", viewer, page)
 
 

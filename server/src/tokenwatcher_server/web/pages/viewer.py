@@ -13,7 +13,7 @@ from tokenwatcher_server.access.projects import Project, list_projects
 from tokenwatcher_server.access.workspaces import list_workspaces
 from tokenwatcher_server.events.query import Scope
 from tokenwatcher_server.kernel.errors import AppError, Kind, not_found
-from tokenwatcher_server.kernel.ids import ProjectId
+from tokenwatcher_server.kernel.ids import ProjectId, WorkspaceId
 from tokenwatcher_server.usage.request import TAG, UsageRequest
 from tokenwatcher_server.web.auth import principal_of
 from tokenwatcher_server.web.csrf import token_of
@@ -36,6 +36,8 @@ class Viewer(msgspec.Struct, frozen=True):
     workspaces: Names
     projects: Names
     environments: tuple[tuple[ProjectId, str], ...]
+    homes: tuple[tuple[ProjectId, WorkspaceId], ...]
+    """The workspace of each project."""
 
     def scope(self, request: UsageRequest) -> Scope:
         """What of it is asked for; raises AppError for what this viewer can't see."""
@@ -71,6 +73,7 @@ async def viewer_of(request: AnyRequest) -> Viewer:
             for one in projects
         ),
         environments=tuple((one.id, one.environment) for one in projects),
+        homes=tuple((one.id, one.workspace_id) for one in projects),
     )
 
 

@@ -64,6 +64,16 @@
     }
   }
 
+  /* A part of a page that waits for something: asked for anew until it is another one. */
+  async function waitForPart() {
+    for (;;) {
+      await new Promise((done) => setTimeout(done, SHORTEST_MS));
+      const part = document.querySelector("[data-poll]");
+      if (!part || button() || document.hidden) continue; /* a live page asks for itself whole */
+      await htmx.ajax("GET", part.dataset.poll, { target: part, swap: "outerHTML" }).catch(() => {});
+    }
+  }
+
   document.addEventListener("click", (event) => {
     if (!event.target.closest("[data-live]")) return;
     paused = !paused;
@@ -75,5 +85,6 @@
     running = true;
     show(false);
     run();
+    waitForPart();
   });
 })();

@@ -1,0 +1,121 @@
+"""`/keys`: the keys that apps send with; each is shown once, and can be revoked at any time."""
+
+from typing import Any
+
+import msgspec
+from litestar import Response, get, post
+from litestar.params import FromPath
+
+from tokenwatcher_server.access.keys import KINDS
+from tokenwatcher_server.web.api import keys as api
+from tokenwatcher_server.web.api.keys import KeyBody, KeyView, ManyKeys, NewKeyAnswer
+from tokenwatcher_server.web.pages.answer import Moment, answer_page
+from tokenwatcher_server.web.pages.controls import Choice
+from tokenwatcher_server.web.pages.forms import action, back_to, body_of, fields_of
+from tokenwatcher_server.web.pages.links import KEYS
+from tokenwatcher_server.web.pages.viewer import (
+    AnyRequest,
+    SignInNeeded,
+    Viewer,
+    to_sign_in,
+    viewer_of,
+)
+from tokenwatcher_server.web.services import services_of
+
+KIND_LABELS = {
+    "live": "live: sends events",
+    "test": "test: sends events, from tests",
+    "dev": "dev: sends events, from a developer's machine",
+    "read": "read: only asks for usage",
+}
+
+
+class KeyRow(msgspec.Struct, frozen=True):
+    key: KeyView
+    scope: str
+
+
+class NewKey(msgspec.Struct, frozen=True):
+    """A key that was just made: this page is the only one to show it."""
+
+    raw: str
+    name: str
+    reads: bool
+
+
+class KeysPage(msgspec.Struct, frozen=True):
+    endpoint: str
+    held: tuple[KeyRow, ...]
+    revoked: tuple[KeyRow, ...]
+    scopes: tuple[Choice, ...]
+    kinds: tuple[Choice, ...]
+    made: NewKey | None = None
+
+
+@get(KEYS, include_in_schema=False, exception_handlers={SignInNeeded: to_sign_in})
+async def keys_page(request: AnyRequest) -> Response[str]:
+    viewer = await viewer_of(request)
+    return await _answer(request, viewer)
+
+
+@post(KEYS, include_in_schema=False, status_code=200)
+async def create_key(request: AnyRequest) -> Response[str]:
+    viewer = await viewer_of(request)
+    made = await make_key(request, viewer, await fields_of(request))
+    new = NewKey(made.raw_key, made.api_key.name, made.api_key.kind == "read")
+    return await _answer(request, viewer, new)
+
+
+@post(f"{KEYS}/{{key_id:str}}/revoke", include_in_schema=False)
+async def revoke_key(request: AnyRequest, key_id: FromPath[str]) -> Response[Any]:
+    viewer = await viewer_of(request)
+    await action(api.revoke_key)(request, viewer.principal, key_id)
+    return back_to(KEYS)
+
+
+async def make_key(request: AnyRequest, viewer: Viewer, fields: dict[str, str]) -> NewKeyAnswer:
+    """Make a key of a form's fields; `scope` is `WORKSPACE/PROJECT`, or `WORKSPACE/` for all."""
+    workspace, _, project = fields.pop("scope", "").partition("/")
+    given = fields | {"workspaceId": workspace} | ({"projectId": project} if project else {})
+    body = body_of(given, KeyBody)
+    made: NewKeyAnswer = await action(api.create_key)(request, viewer.principal, body)
+    return made
+
+
+def scopes_of(viewer: Viewer) -> tuple[Choice, ...]:
+    """Where a key may send to: each project first, as a key should be for no more than it must."""
+    names = dict(viewer.projects)
+    projects = [
+        Choice(f"{workspace}/{project}", names[project], chosen=False)
+        for project, workspace in viewer.homes
+    ]
+    whole = [
+        Choice(f"{key}/", f"every project of {name}", chosen=False)
+        for key, name in viewer.workspaces
+    ]
+    return (*projects, *whole)
+
+
+async def _answer(request: AnyRequest, viewer: Viewer, made: NewKey | None = None) -> Response[str]:
+    listed: ManyKeys = await action(api.list_keys)(request, viewer.principal)
+    rows = [_row(viewer, key) for key in listed.api_keys]
+    page = KeysPage(
+        endpoint=str(request.base_url).rstrip("/"),
+        held=tuple(row for row in rows if row.key.revoked_at is None),
+        revoked=tuple(row for row in rows if row.key.revoked_at is not None),
+        scopes=scopes_of(viewer),
+        kinds=tuple(Choice(kind, KIND_LABELS[kind], kind == "live") for kind in KINDS),
+        made=made,
+    )
+    moment = Moment(services_of(request).clock.now_us(), None)
+    return answer_page(request, moment, "keys.html", viewer, page)
+
+
+def _row(viewer: Viewer, key: KeyView) -> KeyRow:
+    names = dict(viewer.workspaces) | dict(viewer.projects)
+    if key.project_id is None:
+        return KeyRow(key, f"every project of {names.get(key.workspace_id, '?')}")
+    return KeyRow(key, names.get(key.project_id, "a project"))
+
+
+ROUTES = (keys_page, create_key, revoke_key)

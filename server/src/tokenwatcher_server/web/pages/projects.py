@@ -1,0 +1,150 @@
+"""`/projects`: workspaces and their projects, what each costs, and how they are changed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from litestar import Response, get, post
+from litestar.params import FromPath
+from msgspec.structs import replace
+
+from tokenwatcher_server.access.projects import ENVIRONMENTS
+from tokenwatcher_server.events.query import Dimension
+from tokenwatcher_server.kernel.ids import ProjectId, WorkspaceId
+from tokenwatcher_server.usage.report import report
+from tokenwatcher_server.usage.request import UsageRequest
+from tokenwatcher_server.usage.result import NOTHING, Totals
+from tokenwatcher_server.usage.stats import question
+from tokenwatcher_server.web.api import keys as keys_api
+from tokenwatcher_server.web.api import projects as projects_api
+from tokenwatcher_server.web.api import workspaces as workspaces_api
+from tokenwatcher_server.web.api.keys import ManyKeys
+from tokenwatcher_server.web.api.projects import (
+    ManyProjects,
+    ProjectBody,
+    ProjectChange,
+    ProjectView,
+)
+from tokenwatcher_server.web.api.workspaces import ManyWorkspaces, WorkspaceBody, WorkspaceView
+from tokenwatcher_server.web.pages.answer import Moment, answer_page
+from tokenwatcher_server.web.pages.forms import action, back_to, body_of, fields_of
+from tokenwatcher_server.web.pages.links import OVERVIEW, PROJECTS, address
+from tokenwatcher_server.web.pages.viewer import AnyRequest, SignInNeeded, to_sign_in, viewer_of
+from tokenwatcher_server.web.services import services_of
+
+
+class ProjectRow(msgspec.Struct, frozen=True):
+    project: ProjectView
+    totals: Totals
+    keys: int
+    href: str
+
+
+class WorkspaceCard(msgspec.Struct, frozen=True):
+    workspace: WorkspaceView
+    projects: tuple[ProjectRow, ...]
+    href: str
+
+
+class ProjectsPage(msgspec.Struct, frozen=True):
+    workspaces: tuple[WorkspaceCard, ...]
+    environments: tuple[str, ...]
+    days: int
+
+
+@get(PROJECTS, include_in_schema=False, exception_handlers={SignInNeeded: to_sign_in})
+async def projects_page(request: AnyRequest) -> Response[str]:
+    services, viewer = services_of(request), await viewer_of(request)
+    now_us = services.clock.now_us()
+    last_month = UsageRequest()
+    asked = question(last_month, viewer.scope(last_month), now_us)
+    answers = await report(
+        services.store, {"projects": replace(asked, group_by=(Dimension("project"),))}
+    )
+    spent = {line.group[0]: line.totals for line in answers["projects"]}
+    workspaces: ManyWorkspaces = await action(workspaces_api.list_workspaces)(
+        request, viewer.principal
+    )
+    projects: ManyProjects = await action(projects_api.list_projects)(request, viewer.principal)
+    keys: ManyKeys = await action(keys_api.list_keys)(request, viewer.principal)
+    rows = [_row(project, spent, keys) for project in projects.projects]
+    page = ProjectsPage(
+        workspaces=tuple(_card(one, rows) for one in workspaces.workspaces),
+        environments=ENVIRONMENTS,
+        days=30,
+    )
+    return answer_page(request, Moment(now_us, None), "projects.html", viewer, page)
+
+
+@post("/workspaces", include_in_schema=False)
+async def create_workspace(request: AnyRequest) -> Response[Any]:
+    viewer = await viewer_of(request)
+    body = body_of(await fields_of(request), WorkspaceBody)
+    await action(workspaces_api.create_workspace)(request, viewer.principal, body)
+    return back_to(PROJECTS)
+
+
+@post("/workspaces/{workspace_id:str}", include_in_schema=False)
+async def rename_workspace(request: AnyRequest, workspace_id: FromPath[str]) -> Response[Any]:
+    viewer = await viewer_of(request)
+    body = body_of(await fields_of(request), WorkspaceBody)
+    await action(workspaces_api.rename_workspace)(request, viewer.principal, workspace_id, body)
+    return back_to(PROJECTS)
+
+
+@post("/workspaces/{workspace_id:str}/remove", include_in_schema=False)
+async def remove_workspace(request: AnyRequest, workspace_id: FromPath[str]) -> Response[Any]:
+    viewer = await viewer_of(request)
+    await action(workspaces_api.delete_workspace)(request, viewer.principal, workspace_id)
+    return back_to(PROJECTS)
+
+
+@post(PROJECTS, include_in_schema=False)
+async def create_project(request: AnyRequest) -> Response[Any]:
+    viewer = await viewer_of(request)
+    body = body_of(await fields_of(request), ProjectBody)
+    await action(projects_api.create_project)(request, viewer.principal, body)
+    return back_to(PROJECTS)
+
+
+@post(f"{PROJECTS}/{{project_id:str}}", include_in_schema=False)
+async def change_project(request: AnyRequest, project_id: FromPath[str]) -> Response[Any]:
+    viewer = await viewer_of(request)
+    body = body_of(await fields_of(request), ProjectChange)
+    await action(projects_api.change_project)(request, viewer.principal, project_id, body)
+    return back_to(PROJECTS)
+
+
+@post(f"{PROJECTS}/{{project_id:str}}/remove", include_in_schema=False)
+async def remove_project(request: AnyRequest, project_id: FromPath[str]) -> Response[Any]:
+    viewer = await viewer_of(request)
+    await action(projects_api.delete_project)(request, viewer.principal, project_id)
+    return back_to(PROJECTS)
+
+
+def _row(project: ProjectView, spent: Mapping[str | None, Totals], keys: ManyKeys) -> ProjectRow:
+    usage = UsageRequest(project_id=ProjectId(project.id))
+    held = [key for key in keys.api_keys if key.revoked_at is None]
+    return ProjectRow(
+        project=project,
+        totals=spent.get(project.id, NOTHING),
+        keys=sum(key.project_id == project.id for key in held),
+        href=address(OVERVIEW, usage),
+    )
+
+
+def _card(workspace: WorkspaceView, rows: list[ProjectRow]) -> WorkspaceCard:
+    usage = UsageRequest(workspace_id=WorkspaceId(workspace.id))
+    own = tuple(row for row in rows if row.project.workspace_id == workspace.id)
+    return WorkspaceCard(workspace, own, address(OVERVIEW, usage))
+
+
+ROUTES = (
+    projects_page,
+    create_workspace,
+    rename_workspace,
+    remove_workspace,
+    create_project,
+    change_project,
+    remove_project,
+)
