@@ -22,7 +22,7 @@ def receives(exchange: Exchange) -> bool:
     """Interactions, and what an embedding used, are not known to older versions."""
     if exchange["api"] == "gemini.interactions":
         return hasattr(genai.Client, "interactions")
-    if exchange["api"].endswith(".embeddings"):
+    if exchange["api"] in {"gemini.embeddings", "vertex.embeddings"}:
         return "usage_metadata" in types.EmbedContentResponse.model_fields
     return exchange["api"] in _APIS
 
@@ -51,7 +51,7 @@ def call(client: Any, exchange: Exchange, asynchronous: bool) -> Any:
     model, stream = model_of(exchange), exchange["streaming"]
     if exchange["api"] == "gemini.interactions":
         return client.interactions.create(model=model, input="Hello!", stream=stream)
-    if exchange["api"].endswith(".embeddings"):
+    if exchange["api"] in {"gemini.embeddings", "vertex.embeddings"}:
         return client.models.embed_content(model=model, contents=["Hello!"])
     if stream:
         return client.models.generate_content_stream(model=model, contents="Hello!")

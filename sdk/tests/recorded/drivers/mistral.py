@@ -1,14 +1,14 @@
 """Mistral's library."""
 
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
-
-try:
-    from mistralai.client import Mistral
-except ImportError:  # its first version
-    from mistralai import Mistral
 
 from sdk.tests.recorded.drivers.driver import HELLO, Driver
 from sdk.tests.recorded.exchanges import Exchange, host_of, model_of, provider_of
+
+# its first version lay one folder higher
+library: Any = import_module("mistralai" if find_spec("mistralai.sdk") else "mistralai.client")
 
 
 def receives(exchange: Exchange) -> bool:
@@ -20,7 +20,7 @@ def address(exchange: Exchange) -> str:
 
 
 def connect(address: str, _asynchronous: bool) -> Any:
-    return Mistral(api_key="made-up", server_url=address)
+    return library.Mistral(api_key="made-up", server_url=address)
 
 
 def call(client: Any, exchange: Exchange, asynchronous: bool) -> Any:
