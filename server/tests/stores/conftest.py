@@ -28,7 +28,7 @@ class Cast:
     bob = WorkspaceId("0198c0de-0000-7000-8000-000000000b0b")
     shop = ProjectId("0198c0de-0000-7000-8000-00000000540b")
     chat = ProjectId("0198c0de-0000-7000-8000-00000000c4a7")
-    noon = 1_779_969_600_000_000 + 43_200_000_000
+    noon = 1_779_969_600_000_000
     """28 May 2026, 12:00 UTC."""
     scope = Scope((alice,))
     ever = Period(0, 4_000_000_000_000_000)

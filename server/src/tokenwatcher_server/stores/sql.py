@@ -19,11 +19,10 @@ from tokenwatcher_server.events.query import (
     UsageQuery,
     UsageRow,
 )
-from tokenwatcher_server.kernel.clock import DAY_US
+from tokenwatcher_server.kernel.clock import DAY_US, HOUR_US
 from tokenwatcher_server.kernel.period import Period, day_start
 from tokenwatcher_server.stores.zones import offsets
 
-_HOUR_US = DAY_US // 24
 _EPOCH_DAY = date(1970, 1, 1)
 
 FIELD_COLUMNS: Mapping[Field, str] = {
@@ -90,9 +89,12 @@ class Source(msgspec.Struct, frozen=True):
     instant: str
     """The column that says when."""
     measures: Mapping[Measure, str]
+    present: str | None = None
+    """Which groups there are, where rows can cancel each other out; None for all."""
 
 
-def _sum(*columns: str) -> str:
+def summed(*columns: str) -> str:
+    """The sum over all of these columns, 0 where there is nothing."""
     total = " + ".join(f"coalesce(sum({column}), 0)" for column in columns)
     return f"({total})"
 
@@ -102,18 +104,18 @@ EVENTS = Source(
     instant="occurred_at",
     measures={
         "cost": "sum(cost_total)",
-        "input_tokens": _sum("input_tokens"),
-        "output_tokens": _sum("output_tokens"),
-        "total_tokens": _sum("input_tokens", "output_tokens"),
-        "cache_read_tokens": _sum("cache_read", "cache_read_audio"),
-        "cache_write_tokens": _sum("cache_write_5m", "cache_write_1h", "cache_write_other"),
-        "reasoning_tokens": _sum("output_reasoning"),
+        "input_tokens": summed("input_tokens"),
+        "output_tokens": summed("output_tokens"),
+        "total_tokens": summed("input_tokens", "output_tokens"),
+        "cache_read_tokens": summed("cache_read", "cache_read_audio"),
+        "cache_write_tokens": summed("cache_write_5m", "cache_write_1h", "cache_write_other"),
+        "reasoning_tokens": summed("output_reasoning"),
         "calls": "count(*)",
         "errors": "count(case when status = 'error' then 1 end)",
         "unpriced": "count(case when event_type = 'usage' and cost_total is null then 1 end)",
         "cache_savings": "sum(cache_savings)",
         "reported_cost": "sum(reported_cost)",
-        "latency_avg": "avg(latency_ms)",
+        "latency_avg": "cast(sum(latency_ms) as double) / nullif(count(latency_ms), 0)",
         "users": "count(distinct user_id)",
     },
 )
@@ -136,6 +138,7 @@ def usage_statement(query: UsageQuery, source: Source, dialect: Dialect) -> Stat
     )
     if keys:
         text += f" group by {', '.join(names)}"
+        text += f" having {source.present}" if source.present else ""
     text += f" order by {_order(query, names)}"
     if query.limit is not None:
         text += f" limit {bindings.bind(query.limit)}"
@@ -154,6 +157,11 @@ def usage_rows(query: UsageQuery, rows: Sequence[tuple[Any, ...]]) -> list[Usage
         )
         for row in rows
     ]
+
+
+def events_in(query: UsageQuery, period: Period, dialect: Dialect, bindings: Bindings) -> str:
+    """The condition of a query's events in a part of its period."""
+    return _where(query.scope, period, query.filters, EVENTS, dialect, bindings)
 
 
 def events_where(wanted: EventFilter, dialect: Dialect, bindings: Bindings) -> str:
@@ -240,7 +248,7 @@ def _order(query: UsageQuery, keys: Sequence[str]) -> str:
 def _bucket(query: UsageQuery, source: Source, dialect: Dialect, bindings: Bindings) -> str:
     """A number for the bucket an event falls in; `_bucket_start` turns it into an instant."""
     if query.interval == "hour":
-        return f"{source.instant} // {_HOUR_US}"
+        return f"{source.instant} // {HOUR_US}"
     local = _local_time(query, source, bindings)
     return (
         dialect.month.format(local=local) if query.interval == "month" else f"{local} // {DAY_US}"
@@ -249,7 +257,7 @@ def _bucket(query: UsageQuery, source: Source, dialect: Dialect, bindings: Bindi
 
 def _bucket_start(query: UsageQuery, bucket: int) -> int:
     if query.interval == "hour":
-        return bucket * _HOUR_US
+        return bucket * HOUR_US
     if query.interval == "day":
         return day_start(_EPOCH_DAY + timedelta(days=bucket), query.zone)
     year, month = divmod(bucket, 12)

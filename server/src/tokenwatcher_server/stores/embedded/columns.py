@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import msgspec
 
-from tokenwatcher_server.stores.embedded import arrow
+from tokenwatcher_server.stores.embedded import arrow, hours
 from tokenwatcher_server.stores.embedded.prepare import Applied, Prepared
 from tokenwatcher_server.stores.embedded.schema import (
     DERIVED_COLUMNS,
@@ -34,6 +34,8 @@ class Snapshot(msgspec.Struct, frozen=True):
 
     cursor: Cursor
     tag_slots: dict[str, int]
+    summed_slots: frozenset[int]
+    """Those of the slots whose values have hourly sums."""
 
     def rows(self, text: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         return self.cursor.execute(text, list(values)).fetchall()
@@ -58,6 +60,7 @@ class Columns:
                 path.chmod(0o600)
                 _create(self._connection)
             self.applied, self._tag_slots = _read_state(self._connection)
+            self._merged, self._unmerged = hours.count(self._connection), 0
         except BaseException:
             self._connection.close()
             raise
@@ -74,14 +77,18 @@ class Columns:
     def load(self, stretch: Iterable[Prepared]) -> None:
         """Like `apply` for one after the other, all in one transaction."""
         cursor = self._connection.cursor()
-        last = None
+        before, last, added = self.applied.sequence, None, 0
+        tags: set[int] = set()
         try:
             cursor.execute("begin")
             for last in stretch:
-                _apply(cursor, last)
+                added += _apply(cursor, last, before)
+                tags |= _tags_in(last)
             if last is not None:
+                added += hours.add(cursor, tags, after=before)
                 cursor.execute("update applied set sequence = ?, total = ?, hash = ?",
                                list(msgspec.structs.astuple(last.applied)))  # fmt: skip
+                merged = self._merge_hours(cursor, added, last.applied.total)
             cursor.execute("commit")
         except BaseException:
             _abandon(cursor)
@@ -91,6 +98,14 @@ class Columns:
         if last is not None:
             self._tag_slots = last.tag_slots
             self.applied = last.applied
+            self._merged, self._unmerged = merged
+
+    def _merge_hours(self, cursor: Cursor, added: int, events: int) -> tuple[int, int]:
+        """Give the rows of the hourly sums as they are merged, and those added since."""
+        unmerged = self._unmerged + added
+        if unmerged <= max(hours.LEAST_TO_MERGE, self._merged):
+            return self._merged, unmerged
+        return hours.merge(cursor, events), 0
 
     @contextmanager
     def snapshot(self) -> Iterator["Snapshot"]:
@@ -98,7 +113,7 @@ class Columns:
         cursor = self._connection.cursor()
         try:
             cursor.execute("begin")
-            yield Snapshot(cursor, _tag_slots(cursor))
+            yield Snapshot(cursor, *_slots(cursor))
             cursor.execute("commit")
         finally:
             cursor.close()
@@ -111,12 +126,17 @@ _INSERT = (
     "insert into events by name select * exclude (shape, tag_set)"
     " from step join shapes using (shape) join tag_sets using (tag_set)"
 )
+_FIND_REPRICED = (
+    "create temp table repriced as select events.rowid as event_row, "
+    + ", ".join(f"step.{name}" for name in PRICE_COLUMNS)
+    + " from events join step on events.sequence = step.sequence"
+    + " and events.workspace_id = step.workspace_id"
+    + " and (events.id = step.id::uuid or events.other_id = step.other_id)"
+)
 _REPRICE = (
     "update events set "
-    + ", ".join(f"{name} = step.{name}" for name in PRICE_COLUMNS)
-    + " from step where events.sequence = step.sequence"
-    + " and events.workspace_id = step.workspace_id and "
-    + "(events.id = step.id::uuid or events.other_id = step.other_id)"
+    + ", ".join(f"{name} = repriced.{name}" for name in PRICE_COLUMNS)
+    + " from repriced where events.rowid = repriced.event_row"
 )
 
 
@@ -138,6 +158,7 @@ def _create(connection: Cursor) -> None:
     columns = [f"{name} {kind}" for name, kind in (STORED_COLUMNS | DERIVED_COLUMNS).items()]
     connection.execute("begin")
     connection.execute(f"create table events ({', '.join(columns)})")
+    hours.create(connection)
     connection.execute(package_files(__package__).joinpath("columns.sql").read_text())
     connection.execute("insert into about values (?)", [VERSION])
     connection.execute("commit")
@@ -148,26 +169,42 @@ def _read_state(connection: Cursor) -> tuple[Applied, dict[str, int]]:
     if stamp.version != VERSION:
         raise ColumnsUnusable("it is of another version")
     try:
-        return stamp.applied, _tag_slots(connection)
+        return stamp.applied, _slots(connection)[0]
     except duckdb.Error as error:
         raise ColumnsUnusable(f"it is not laid out as it should be: {error}") from None
 
 
-def _tag_slots(connection: Cursor) -> dict[str, int]:
-    return dict(connection.execute("select key, slot from tag_slots order by slot").fetchall())
+def _slots(connection: Cursor) -> tuple[dict[str, int], frozenset[int]]:
+    """The tag keys' slots, and those of them that have hourly sums."""
+    rows = connection.execute("select key, slot, summed from tag_slots order by slot").fetchall()
+    return {key: slot for key, slot, _ in rows}, frozenset(slot for _, slot, has in rows if has)
 
 
-def _apply(cursor: Cursor, prepared: Prepared) -> None:
+def _apply(cursor: Cursor, prepared: Prepared, summed: int) -> int:
+    """Write what was prepared; gives the rows added to the hourly sums, which know of `summed`."""
+    added = 0
     for key, slot in prepared.promoted.items():
         cursor.execute(f"alter table events add column tag_{slot} varchar")
-        cursor.execute("insert into tag_slots values (?, ?)", [key, slot])
+        cursor.execute("insert into tag_slots values (?, ?, true)", [key, slot])
     for step in prepared.steps:
         if isinstance(step, EventStep):
             with _tables(cursor, step=step.rows, shapes=step.shapes, tag_sets=step.tag_sets):
                 cursor.execute(_INSERT)
         else:
             with _tables(cursor, step=step):
-                cursor.execute(_REPRICE)
+                cursor.execute(_FIND_REPRICED)
+            added += hours.take_repriced(cursor, until=summed)
+            cursor.execute(_REPRICE)
+            added += hours.add_repriced(cursor, until=summed)
+            cursor.execute("drop table repriced")
+    return added
+
+
+def _tags_in(prepared: Prepared) -> set[int]:
+    """The slots of the tag keys that these events have."""
+    tables = [step.tag_sets for step in prepared.steps if isinstance(step, EventStep)]
+    names = {name for table in tables for name in table.columns}
+    return {slot for slot in prepared.tag_slots.values() if f"tag_{slot}" in names}
 
 
 @contextmanager

@@ -1,9 +1,8 @@
-"""Answers from the columns: usage, event lists, one event, tag keys."""
+"""Events read back from the columns: lists, one event, and the tag keys in use."""
 
-from collections.abc import Sequence
 from typing import Any
 
-from tokenwatcher_server.events.query import EventFilter, Scope, UsageQuery, UsageRow
+from tokenwatcher_server.events.query import EventFilter, Scope
 from tokenwatcher_server.events.store import StoredEvent
 from tokenwatcher_server.stores.embedded.columns import Columns
 from tokenwatcher_server.stores.embedded.dialect import duckdb_dialect
@@ -12,26 +11,13 @@ from tokenwatcher_server.stores.embedded.journal import Held, JournalReader
 from tokenwatcher_server.stores.embedded.rows import selected, stored_events
 from tokenwatcher_server.stores.embedded.schema import ID_TEXT, STORED_COLUMNS
 from tokenwatcher_server.stores.sql import (
-    EVENTS,
     Bindings,
     events_where,
     scope_condition,
-    usage_rows,
-    usage_statement,
 )
 
 MOST_TAG_KEYS = 100
 _ID, _WORKSPACE = map(list(STORED_COLUMNS).index, ("id", "workspace_id"))
-
-
-def usage(columns: Columns, queries: Sequence[UsageQuery]) -> list[list[UsageRow]]:
-    with columns.snapshot() as snapshot:
-        dialect = duckdb_dialect(snapshot.tag_slots)
-        statements = [usage_statement(query, EVENTS, dialect) for query in queries]
-        return [
-            usage_rows(query, snapshot.rows(statement.text, statement.values))
-            for query, statement in zip(queries, statements, strict=True)
-        ]
 
 
 def events(columns: Columns, journal: JournalReader, wanted: EventFilter) -> list[StoredEvent]:

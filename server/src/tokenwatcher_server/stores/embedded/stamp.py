@@ -15,7 +15,7 @@ from tokenwatcher_server.stores.embedded.files import StoreFiles
 from tokenwatcher_server.stores.embedded.journal import Head, JournalReader
 from tokenwatcher_server.stores.embedded.prepare import Applied
 
-VERSION = 1
+VERSION = 2
 """The layout of the columns file; an older one is made anew."""
 
 

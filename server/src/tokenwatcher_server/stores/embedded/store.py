@@ -26,6 +26,7 @@ from tokenwatcher_server.stores.embedded.rebuild import open_columns
 from tokenwatcher_server.stores.embedded.response_index import ResponseIndex
 from tokenwatcher_server.stores.embedded.segment import decode
 from tokenwatcher_server.stores.embedded.stamp import refuse_what_the_journal_lacks
+from tokenwatcher_server.stores.embedded.usage import answer
 from tokenwatcher_server.stores.embedded.verify import verify
 from tokenwatcher_server.stores.embedded.writing import Writer, learn
 
@@ -67,7 +68,7 @@ class EmbeddedStore:
         return await self._write(lambda: self._writer.append(batches))
 
     async def usage(self, queries: Sequence[UsageQuery]) -> list[list[UsageRow]]:
-        return await self._read(lambda: reading.usage(self._columns, queries))
+        return await self._read(lambda: answer(self._columns, queries))
 
     async def events(self, wanted: EventFilter) -> list[StoredEvent]:
         return await self._read(lambda: reading.events(self._columns, self._lookups, wanted))
@@ -115,11 +116,11 @@ class EmbeddedStore:
         """Run a question once the columns hold everything acknowledged before it."""
         sequence = self._journal.head.sequence
 
-        def answer() -> T:
+        def up_to_date() -> T:
             self._applier.wait_for(sequence, PATIENCE_SECONDS)
             return work()
 
-        return await asyncio.get_running_loop().run_in_executor(self._reading, answer)
+        return await asyncio.get_running_loop().run_in_executor(self._reading, up_to_date)
 
     def _catch_up_responses(self) -> None:
         numbers = self._reader.workspace_numbers()

@@ -14,6 +14,8 @@ import msgspec
 
 from tokenwatcher_server.events.store import Verification
 from tokenwatcher_server.events.tokens import INPUT_BUCKETS, OUTPUT_BUCKETS
+from tokenwatcher_server.kernel.clock import iso
+from tokenwatcher_server.stores.embedded import hours
 from tokenwatcher_server.stores.embedded.chain import GENESIS, Link, SegmentKind, holds
 from tokenwatcher_server.stores.embedded.columns import Columns, Snapshot
 from tokenwatcher_server.stores.embedded.identity import pack_ids
@@ -67,6 +69,7 @@ class _Check:
         self._extent = extent
         self._numbers = reader.workspace_numbers()
         [(self._last,)] = snapshot.rows("select sequence from applied")
+        self._differing = list(hours.differences(snapshot.cursor))
         self._found = _CommitSums(snapshot)
         self._answers = 0
         self.events = 0
@@ -145,6 +148,8 @@ class _Check:
             yield f"the journal ends at commit {self.commits}, the columns at {self._last}"
         if (surplus := self._found.surplus()) is not None:
             yield f"the columns hold events of a commit {surplus} that has none: {REMEDY}"
+        for table, hour in self._differing:
+            yield f"the hourly sums ({table}) at {iso(hour)} are not the events': {REMEDY}"
         if self._extent.fingerprints != self._answers:
             yield (
                 f"the response index knows {self._extent.fingerprints} providers' answers where "
