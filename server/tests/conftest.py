@@ -6,11 +6,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from click.testing import CliRunner
+
+from tokenwatcher_server.cli.main import main
 
 COMMAND = [sys.executable, "-m", "tokenwatcher_server"]
 READY = "TokenWatcher is ready at "
@@ -61,8 +65,16 @@ class Instance:
         return json.loads(done.stdout)
 
     def key(self, *options: str) -> str:
-        """A new key; a project key of the default project unless the options say otherwise."""
-        raw: str = self.cli("keys", "create", *options)["rawKey"]
+        """A new key; a project key of the default project unless the options say otherwise.
+
+        The command runs in this process, as starting one takes longer than most tests do, and
+        in a thread of its own, as some tests have a loop running in theirs.
+        """
+        command = ["keys", "create", *options, "--data-dir", str(self.data_dir), "--json"]
+        with ThreadPoolExecutor(1) as thread:
+            done = thread.submit(CliRunner().invoke, main, command).result()
+        assert done.exit_code == 0, done.output
+        raw: str = json.loads(done.stdout)["rawKey"]
         return raw
 
     def client(self, key: str | None = None, **options: Any) -> httpx.Client:
