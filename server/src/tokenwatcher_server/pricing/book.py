@@ -71,6 +71,15 @@ class PriceBook:
         """A rate line this book has used; `find_line` also knows those of earlier days."""
         return self._lines.get(line_id)
 
+    def line_at(self, provider: str, model: str, instant_us: int) -> RateLine | None:
+        """The rate line that prices a standard call of a model at that instant, if any does."""
+        match = find(self._catalog, provider, model)
+        matched = [
+            *self._own_lines(provider, model, STANDARD),
+            *self._listed_lines(match, STANDARD),
+        ]
+        return next((line for line, _ in matched if line.holds_at(instant_us)), None)
+
     def unsaved_lines(self) -> tuple[RateLine, ...]:
         """Lines that may have priced an event and are not yet kept in the control database."""
         return tuple(self._unsaved.values())

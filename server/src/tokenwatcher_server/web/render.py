@@ -43,6 +43,8 @@ NAV = (
             NavEntry("Overview", "/", "o"),
             NavEntry("Explore", "/explore", "x", "?measures=cost,calls,totalTokens&groupBy=model"),
             NavEntry("Events", "/events", "e"),
+            NavEntry("Users", "/users", "u"),
+            NavEntry("Models", "/models", "m"),
         ),
     ),
     NavGroup(

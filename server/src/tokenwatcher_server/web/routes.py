@@ -13,7 +13,17 @@ from tokenwatcher_server.web.api import (
     stats,
     workspaces,
 )
-from tokenwatcher_server.web.pages import assets, event, explore, login, overview, start, theme
+from tokenwatcher_server.web.pages import (
+    assets,
+    event,
+    explore,
+    login,
+    models,
+    overview,
+    start,
+    theme,
+    users,
+)
 from tokenwatcher_server.web.pages import events as events_list
 from tokenwatcher_server.web.pages import keys as keys_page
 from tokenwatcher_server.web.pages import projects as projects_page
@@ -24,6 +34,8 @@ ROUTES = (
     *explore.ROUTES,
     *events_list.ROUTES,
     *event.ROUTES,
+    *users.ROUTES,
+    *models.ROUTES,
     *projects_page.ROUTES,
     *keys_page.ROUTES,
     *start.ROUTES,

@@ -5,6 +5,7 @@ from typing import TypeVar
 import msgspec
 
 from tokenwatcher_server.events.query import Dimension
+from tokenwatcher_server.usage.breakdown import per_million
 from tokenwatcher_server.usage.chart import add
 from tokenwatcher_server.usage.overview import Overview
 from tokenwatcher_server.usage.request import UsageRequest
@@ -95,7 +96,7 @@ def _model_row(
         totals=totals,
         share=share(totals.cost, whole),
         bar=_bar(totals.cost, most),
-        per_million=_per_million(totals),
+        per_million=per_million(totals),
         cache_hits=share(totals.cache_read_tokens or None, totals.input_tokens),
     )
 
@@ -110,7 +111,7 @@ def _other_models(tail: list[Totals], whole: int | None, most: int) -> ModelRow:
         totals=totals,
         share=share(totals.cost, whole),
         bar=_bar(totals.cost, most),
-        per_million=_per_million(totals),
+        per_million=per_million(totals),
         cache_hits="—",
     )
 
@@ -125,13 +126,6 @@ def _tag_row(request: UsageRequest, shown: Overview, usage: TagUsage, most: int)
         bar=_bar(usage.totals.cost, most),
         change=change(usage.totals.cost, None if before is None else before.cost),
     )
-
-
-def _per_million(totals: Totals) -> int | None:
-    """None where some calls have no price: their tokens would make the rest look cheap."""
-    if totals.cost is None or totals.unpriced or not totals.total_tokens:
-        return None
-    return totals.cost * 1_000_000 // totals.total_tokens
 
 
 def _bar(cost: int | None, most: int) -> str:

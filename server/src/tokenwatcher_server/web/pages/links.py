@@ -18,6 +18,8 @@ from tokenwatcher_server.usage.request import (
 Pairs = tuple[tuple[str, str], ...]
 OVERVIEW = "/"
 EXPLORE = "/explore"
+USERS = "/users"
+MODELS = "/models"
 KEYS = "/keys"
 START = "/start"
 PROJECTS = "/projects"
