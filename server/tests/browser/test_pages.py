@@ -17,6 +17,8 @@ PAGES = {
     "explore": "/explore?measures=cost,calls,totalTokens&groupBy=model",
     "explore-compared": "/explore?measures=latencyP95,calls&groupBy=tag.feature&compare=before&days=7",
     "explore-nothing": "/explore?measures=cost&groupBy=userId&model=nobody-calls-this",
+    "users": "/users",
+    "models": "/models",
     "start": "/start",
     "keys": "/keys",
     "projects": "/projects",

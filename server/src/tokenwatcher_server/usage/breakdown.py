@@ -15,8 +15,7 @@ from tokenwatcher_server.usage.request import UsageRequest
 from tokenwatcher_server.usage.result import Line, Totals
 from tokenwatcher_server.usage.stats import question
 
-MOST_ROWS = 1_000
-MOST_COMPARED = 10_000
+MOST_GROUPS = 10_000
 Group = tuple[str | None, ...]
 
 
@@ -54,8 +53,8 @@ async def breakdown(
         store,
         {
             "totals": base,
-            "lines": replace(base, group_by=group_by, limit=MOST_ROWS),
-            "before": replace(earlier, group_by=group_by, limit=MOST_COMPARED),
+            "lines": replace(base, group_by=group_by, limit=MOST_GROUPS),
+            "before": replace(earlier, group_by=group_by, limit=MOST_GROUPS),
             "before_totals": earlier,
             "known_models": known_models_question(scope, now_us),
         },
@@ -71,12 +70,18 @@ async def breakdown(
 
 
 def movers(found: Breakdown, most: int) -> tuple[Mover, ...]:
-    """The groups whose cost changed most, up or down; those that went away among them."""
+    """The groups whose cost changed most, up or down; those that went away among them.
+
+    Where there are more groups than were asked for, one that is missing may just cost little:
+    it is then no mover.
+    """
     now = {line.group: line.totals for line in found.lines}
+    whole = max(len(now), len(found.before)) < MOST_GROUPS
     moved = [
         Mover(group, (later.cost or 0) - (earlier.cost or 0), later, earlier)
         for group in {**now, **found.before}
         if any(part is not None for part in group)
+        and (whole or (group in now and group in found.before))
         for later, earlier in [(now.get(group, _NONE), found.before.get(group, _NONE))]
     ]
     changed = [one for one in moved if one.difference]

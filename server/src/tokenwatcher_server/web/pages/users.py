@@ -24,7 +24,7 @@ from tokenwatcher_server.web.pages.viewer import (
 from tokenwatcher_server.web.services import services_of
 
 BAR = 84
-SHOWN = 100
+SHOWN = 50
 MOST_MOVERS = 6
 KINDS = {
     "userId": Dimension("user"),
