@@ -52,6 +52,7 @@ NAV = (
         (
             NavEntry("Projects", "/projects", "p"),
             NavEntry("API keys", "/keys", "k"),
+            NavEntry("Prices", "/prices", "r"),
         ),
     ),
 )

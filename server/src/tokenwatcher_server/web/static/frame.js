@@ -139,5 +139,9 @@
   }
 
   document.addEventListener("DOMContentLoaded", localTimes);
+  document.addEventListener("DOMContentLoaded", () => {
+    const here = document.querySelector(".nav a[aria-current]");
+    if (here) here.closest(".nav").scrollLeft = here.offsetLeft - 40;
+  });
   document.addEventListener("htmx:after:swap", localTimes);
 })();
