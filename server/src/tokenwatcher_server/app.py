@@ -24,7 +24,7 @@ from tokenwatcher_server.observability.logs import logger
 from tokenwatcher_server.observability.metrics import Metrics
 from tokenwatcher_server.pricing.book import PriceBook
 from tokenwatcher_server.settings import Settings
-from tokenwatcher_server.stores import open_store
+from tokenwatcher_server.stores import Progress, open_store
 from tokenwatcher_server.stores.parquet import parquet
 from tokenwatcher_server.web.application import build_application
 from tokenwatcher_server.web.middleware.envelope import Application
@@ -41,9 +41,12 @@ class App(msgspec.Struct, frozen=True):
 
 
 @asynccontextmanager
-async def running_app(settings: Settings, clock: Clock | None = None) -> AsyncIterator[App]:
+async def running_app(
+    settings: Settings, clock: Clock | None = None, rebuilding: Progress | None = None
+) -> AsyncIterator[App]:
     """Open everything, give the application, and close it in the opposite order.
 
+    `rebuilding` hears how far a store is that makes what is derived anew first.
     Raises SettingsError or StoreRefused with a message for the operator.
     """
     clock = clock or SystemClock()
@@ -53,7 +56,7 @@ async def running_app(settings: Settings, clock: Clock | None = None) -> AsyncIt
         database = Database(control_url(settings.database_url, settings.data_dir))
         stack.push_async_callback(database.close)
         await migrate(database)
-        store = await open_store(settings.events_url, settings.data_dir, clock)
+        store = await open_store(settings.events_url, settings.data_dir, clock, rebuilding)
         stack.push_async_callback(store.close)
         prices = PriceBook()
         await prices.load(database, clock)

@@ -14,6 +14,7 @@ from granian.server.embed import Server
 
 from tokenwatcher_server.app import App, running_app
 from tokenwatcher_server.cli.instance import RunningServer, announced
+from tokenwatcher_server.cli.rebuilding import rebuilding_bar
 from tokenwatcher_server.settings import Settings, SettingsError
 
 HEADER_MILLISECONDS = 5_000
@@ -30,7 +31,7 @@ async def run_server(settings: Settings, when_ready: WhenReady) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with running_app(settings) as app:
+    async with running_app(settings, rebuilding=rebuilding_bar()) as app:
         port = free_port(settings.host, settings.port, most=1)
         server = _server(app, settings.host, port)
         serving = asyncio.create_task(server.serve(), name="http")

@@ -9,11 +9,17 @@ from tokenwatcher_server.stores.embedded.files import files_of
 from tokenwatcher_server.stores.embedded.rebuild import Progress, rebuild
 from tokenwatcher_server.stores.embedded.store import open_embedded
 
+__all__ = ["Progress", "open_store", "rebuild_store"]
 
-async def open_store(url: str | None, data_dir: Path, clock: Clock) -> EventStore:
+
+async def open_store(
+    url: str | None, data_dir: Path, clock: Clock, rebuilding: Progress | None = None
+) -> EventStore:
     """Open the store that `url` names; None is the embedded one, in the data folder.
 
-    Raises StoreRefused where its files can't be used, with a message that says what to do.
+    Where much that is derived has to be made anew first, `rebuilding` hears of events done and
+    events in all; without it, the log does. Raises StoreRefused where the store's files can't be
+    used, with a message that says what to do.
     """
     if url is not None:
         scheme = url.partition(":")[0]
@@ -21,7 +27,7 @@ async def open_store(url: str | None, data_dir: Path, clock: Clock) -> EventStor
             f"EVENTS_URL: this version keeps events in the data folder and can't use {scheme!r}:"
             " unset EVENTS_URL"
         )
-    return await asyncio.to_thread(open_embedded, data_dir, clock)
+    return await asyncio.to_thread(open_embedded, data_dir, clock, rebuilding)
 
 
 def rebuild_store(data_dir: Path, progress: Progress) -> int:

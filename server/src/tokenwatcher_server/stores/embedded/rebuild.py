@@ -25,7 +25,9 @@ from tokenwatcher_server.stores.embedded.writing import learn
 STEP_ROWS = 20_000
 STRETCH_ROWS = 2_000_000
 """Rows in one transaction: what is rebuilt is written once, not again at every checkpoint."""
-SILENT_ROWS = 200_000
+LOGGED_ROWS = 500_000
+"""Rows between two lines of the log."""
+SILENT_ROWS = 30_000
 """So many missing rows the applier adds by itself beside a running server."""
 
 Progress = Callable[[int, int], None]
@@ -34,8 +36,13 @@ Learn = Callable[[Sequence[Read]], None]
 _log = logging.getLogger(__name__)
 
 
-def open_columns(files: StoreFiles, journal: JournalReader, *, threads: int) -> Columns:
-    """Open the columns; where they are lost or can't be used, make them anew first."""
+def open_columns(
+    files: StoreFiles, journal: JournalReader, *, threads: int, progress: Progress | None
+) -> Columns:
+    """Open the columns; where they are lost or can't be used, make them anew first.
+
+    How far that is goes to `progress`, or else to the log.
+    """
     try:
         columns = Columns(files.columns, files.spill, threads=threads)
     except ColumnsUnusable as unusable:
@@ -43,7 +50,8 @@ def open_columns(files: StoreFiles, journal: JournalReader, *, threads: int) -> 
         _remove_columns(files.columns)
         columns = Columns(files.columns, files.spill, threads=threads)
     if journal.head().total - columns.applied.total > SILENT_ROWS:
-        _fill(columns, journal, lambda _: None, _log_progress)
+        _log.warning("the events are put into %s from the journal", files.columns.name)
+        _fill(columns, journal, lambda _: None, progress or _log_progress)
     return columns
 
 
@@ -125,7 +133,7 @@ def _reported(prepared: Iterator[Prepared], total: int, progress: Progress) -> I
 
 
 def _log_progress(done: int, total: int) -> None:
-    if done == total or done % 1_000_000 < STEP_ROWS:
+    if done == total or done % LOGGED_ROWS < STEP_ROWS:
         _log.warning("events made anew: %d of %d", done, total)
 
 

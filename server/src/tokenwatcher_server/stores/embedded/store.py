@@ -22,7 +22,7 @@ from tokenwatcher_server.stores.embedded import reading
 from tokenwatcher_server.stores.embedded.applier import Applier
 from tokenwatcher_server.stores.embedded.files import StoreFiles, claimed, files_of, prepare
 from tokenwatcher_server.stores.embedded.journal import Journal, JournalReader
-from tokenwatcher_server.stores.embedded.rebuild import open_columns
+from tokenwatcher_server.stores.embedded.rebuild import Progress, open_columns
 from tokenwatcher_server.stores.embedded.response_index import ResponseIndex
 from tokenwatcher_server.stores.embedded.segment import decode
 from tokenwatcher_server.stores.embedded.stamp import refuse_what_the_journal_lacks
@@ -40,7 +40,7 @@ T = TypeVar("T")
 class EmbeddedStore:
     """An EventStore in a folder. One process at a time; any number of tasks."""
 
-    def __init__(self, files: StoreFiles, clock: Clock) -> None:
+    def __init__(self, files: StoreFiles, clock: Clock, rebuilding: Progress | None) -> None:
         self._files = files
         with ExitStack() as stack:
             prepare(files)
@@ -52,7 +52,9 @@ class EmbeddedStore:
             stack.callback(self._reader.close)
             self._lookups = JournalReader(files.journal)
             stack.callback(self._lookups.close)
-            self._columns = open_columns(files, self._reader, threads=_query_threads())
+            self._columns = open_columns(
+                files, self._reader, threads=_query_threads(), progress=rebuilding
+            )
             stack.callback(self._columns.close)
             self._responses = ResponseIndex(files.responses, self._reader.hash_at)
             stack.callback(self._responses.close)
@@ -133,9 +135,11 @@ class EmbeddedStore:
         self._resources.close()
 
 
-def open_embedded(data_dir: Path, clock: Clock) -> EmbeddedStore:
+def open_embedded(
+    data_dir: Path, clock: Clock, rebuilding: Progress | None = None
+) -> EmbeddedStore:
     """Open the store in a data folder. Raises StoreRefused; may take long where it must mend."""
-    return EmbeddedStore(files_of(data_dir), clock)
+    return EmbeddedStore(files_of(data_dir), clock, rebuilding)
 
 
 def _query_threads() -> int:

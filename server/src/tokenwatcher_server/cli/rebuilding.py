@@ -1,0 +1,25 @@
+"""What a start shows while the store makes its columns anew."""
+
+import sys
+from typing import TextIO
+
+import click
+
+from tokenwatcher_server.stores import Progress
+
+LABEL = "Making the columns anew from the journal"
+
+
+def rebuilding_bar(shown_on: TextIO = sys.stderr) -> Progress | None:
+    """A progress bar on a terminal; None elsewhere, where the log says how far it is."""
+    if not shown_on.isatty():
+        return None
+    bar = click.progressbar(length=1, label=LABEL, file=shown_on)
+
+    def progress(done: int, total: int) -> None:
+        bar.length = total
+        bar.update(done - bar.pos)
+        if done >= total:
+            bar.render_finish()
+
+    return progress
