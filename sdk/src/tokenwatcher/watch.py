@@ -64,6 +64,10 @@ class Watch:
             provider = facts.provider or (shape.provider if shape else "unknown")
             reading = shape.read(self._seen.answer, provider) if shape else Reading()
             self._call.closed(self)
+            if shape is None and isinstance(why, Exception):
+                # some libraries make the request when the first piece is asked for
+                self._call.failed(why)
+                return
             self._call.record(
                 self._judged(reading, outcome, why),
                 provider,

@@ -7,7 +7,6 @@ answers.
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import urlsplit
 
 from sdk.tests.recorded.exchanges import Exchange, body_of, headers_of
 
@@ -25,8 +24,12 @@ class Player:
     def __init__(self) -> None:
         self.exchange: Exchange = {}
         self.in_pieces = False
-        self.paths: list[str] = []
-        """What was asked for, without its query."""
+        self.breaks = False
+        """The connection breaks in the middle of the body."""
+        self.go_on = threading.Event()
+        """Where it is not set, the body stops in the middle until it is."""
+        self.go_on.set()
+        self.is_waiting = threading.Event()
         handler = type("Handler", (_Handler,), {"player": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
@@ -37,7 +40,8 @@ class Player:
         """Answer with this exchange from now on, whole or in small pieces."""
         self.exchange = exchange
         self.in_pieces = in_pieces
-        self.paths.clear()
+        self.breaks = False
+        self.is_waiting.clear()
 
     def stop(self) -> None:
         self._server.shutdown()
@@ -53,7 +57,6 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         exchange = self.player.exchange
-        self.player.paths.append(urlsplit(self.path).path)
         body = body_of(exchange)
         self.send_response_only(exchange["response"]["status"])
         for name, value in headers_of(exchange).items():
@@ -74,10 +77,16 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST  # noqa: N815  # the name the base class calls
 
     def _send(self, body: bytes, *, chunked: bool) -> None:
-        ends = cuts(body) if self.player.in_pieces else [len(body)]
+        player = self.player
+        ends = cuts(body) if player.in_pieces else [len(body) // 2, len(body)]
         start = 0
         for end in ends:
             piece = body[start:end]
+            if start >= len(body) // 2:
+                player.is_waiting.set()
+                player.go_on.wait(5)
+                if player.breaks:
+                    return
             self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece) if chunked else piece)
             time.sleep(_SECONDS_BETWEEN)
             start = end

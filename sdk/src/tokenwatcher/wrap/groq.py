@@ -21,7 +21,8 @@ def read(request: Request, _settings: Settings) -> Asked | None:
     """Read a request; None for one that is not paid for."""
     if request.path not in _PAID or request.options.method != "post":
         return None
-    return Asked("groq", request.model, request.service_tier)
+    body = request.body if request.streaming else None
+    return Asked("groq", request.model, request.service_tier, body=body)
 
 
 PROVIDER = Provider(
