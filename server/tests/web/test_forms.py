@@ -5,6 +5,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
+PASSWORD = "correct horse battery staple"
 Browser = Callable[[], httpx.Client]
 
 
@@ -66,3 +67,12 @@ def test_a_key_of_another_workspace_than_its_project_is_refused(signed_in: Brows
     project = next(one["id"] for one in projects if one["workspaceId"] != other)
     answer = client.post("/keys", data={"name": "x", "scope": f"{other}/{project}", **token})
     assert answer.status_code == 400
+
+
+def test_the_settings_page_shows_that_a_secret_is_set_and_never_the_secret(
+    signed_in: Browser,
+) -> None:
+    page = signed_in().get("/settings").text
+    assert "DASHBOARD_PASSWORD" in page
+    assert "set, not shown" in page
+    assert PASSWORD not in page

@@ -53,6 +53,7 @@ NAV = (
             NavEntry("Projects", "/projects", "p"),
             NavEntry("API keys", "/keys", "k"),
             NavEntry("Prices", "/prices", "r"),
+            NavEntry("Settings", "/settings", "s"),
         ),
     ),
 )

@@ -25,7 +25,7 @@ from tokenwatcher_server.web.pages.controls import (
     tag_picker,
 )
 from tokenwatcher_server.web.pages.event_rows import EventRow, event_row
-from tokenwatcher_server.web.pages.links import EVENTS, OVERVIEW, address
+from tokenwatcher_server.web.pages.links import EVENTS, EXPLORE, MODELS, OVERVIEW, address
 from tokenwatcher_server.web.pages.spend_chart import SpendChart, spend_chart
 from tokenwatcher_server.web.pages.start import Landed, start_of
 from tokenwatcher_server.web.pages.unpriced import UnpricedNote, unpriced_note
@@ -40,6 +40,7 @@ from tokenwatcher_server.web.pages.viewer import (
 from tokenwatcher_server.web.services import services_of
 
 NEWEST = 10
+ASKED_OF_EXPLORE = (("measures", "cost,calls,totalTokens"), ("groupBy", "model"))
 
 
 class Figures(msgspec.Struct, frozen=True):
@@ -73,6 +74,8 @@ class OverviewPage(msgspec.Struct, frozen=True):
     every_tag: str | None
     events: tuple[EventRow, ...]
     events_href: str
+    explore_href: str
+    models_href: str
     unpriced: UnpricedNote | None
 
 
@@ -132,6 +135,8 @@ async def overview_of(
         every_tag=None if table.tags else address(OVERVIEW, asked, [("all", "tags")]),
         events=tuple(event_row(one, shown.colours, now_us, asked.zone) for one in newest),
         events_href=address(EVENTS, asked),
+        explore_href=address(EXPLORE, asked, ASKED_OF_EXPLORE),
+        models_href=address(MODELS, asked),
         unpriced=unpriced_note(asked, shown),
     )
 
