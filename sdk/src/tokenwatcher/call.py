@@ -10,8 +10,9 @@ from tokenwatcher.failure import describe, failure_in
 from tokenwatcher.recorder import OpenStream, Recorder
 from tokenwatcher.settings import Settings
 from tokenwatcher.usage import shape_of
-from tokenwatcher.usage.peek import text
+from tokenwatcher.usage.peek import copied, opened, text
 from tokenwatcher.usage.reading import Failure, Reading
+from tokenwatcher.usage.shape import Shape
 
 _BEDROCK = {"bedrock", "aws", "aws_bedrock", "aws-bedrock", "amazon_bedrock", "amazon-bedrock"}
 
@@ -43,6 +44,10 @@ class Call:
         try:
             shape = shape_of(answer)
             provider = self.facts.provider or (shape.provider if shape else "unknown")
+            held = self._held(shape, answer) if shape and error is None else None
+            if shape and held is not None:
+                self._record_unread(shape, held, provider, latency_ms)
+                return
             reading = (
                 shape.read(answer, provider) if shape else Reading(model=text(answer, "model"))
             )
@@ -97,36 +102,70 @@ class Call:
         model: str | None = None,
     ) -> None:
         """Record what was read of an answer, and what other models did inside it."""
-        facts = self.facts
-        model = model or _charged_model(reading, facts, provider)
-        tier = reading.service_tier
-        self._recorder.record(
-            Event(
-                id=self._recorder.ids.new(),
-                at_ns=self.at_ns,
-                facts=facts,
-                provider=provider,
-                model=model,
-                tokens=reading.tokens,
-                quality=reading.quality,
-                requested_model=facts.model if facts.model != model else None,
-                service_tier=tier or facts.service_tier,
-                requested_service_tier=facts.service_tier if facts.service_tier != tier else None,
-                server_tool_calls=reading.server_tool_calls,
-                reported_cost_usd=reading.reported_cost_usd,
-                latency_ms=latency_ms,
-                time_to_first_token_ms=time_to_first_token_ms,
-                streaming=streaming,
-                request_id=reading.request_id,
-                response_id=reading.response_id,
-                failure=reading.failure if self._settings.track_errors else None,
-                tags=_merged(self._base_tags, facts.tags),
-                metadata=_merged(facts.metadata, reading.notes),
-                project_slug=self._settings.project_slug,
-            )
-        )
+        event = self._event(
+            self._recorder.ids.new(), reading, provider, latency_ms,
+            model or _charged_model(reading, self.facts, provider),
+        )  # fmt: skip
+        if streaming:
+            event = event._replace(streaming=True, time_to_first_token_ms=time_to_first_token_ms)
+        self._recorder.record(event)
         for other in reading.also:
             self.record(other, provider, latency_ms, streaming=streaming, model=other.model)
+
+    def _held(self, shape: Shape, answer: Any) -> dict[str, Any] | None:
+        """Copy what there is to be read, if it is little and nothing else can change until then."""
+        if not shape.fields or self.facts.tags or self.facts.metadata:
+            return None
+        fields = opened(answer)
+        if type(fields) is not dict or fields.get("usage") is None:
+            return None
+        return {name: copied(fields[name]) for name in shape.fields if name in fields}
+
+    def _record_unread(
+        self, shape: Shape, held: dict[str, Any], provider: str, latency_ms: int | None
+    ) -> None:
+        """Record an answer, and leave the reading to the sender's thread."""
+        facts, name = self.facts, self._recorder.ids.new()
+        model = facts.model or "unknown"
+
+        def read() -> Event:
+            try:
+                reading = shape.read(held, provider)
+                charged = _charged_model(reading, facts, provider)
+            except Exception as error:  # noqa: BLE001  # the call is recorded all the same
+                self.swallow(error)
+                reading, charged = Reading(), model
+            return self._event(name, reading, provider, latency_ms, charged)
+
+        self._recorder.record(Event(name, self.at_ns, facts, provider, model, unread=read))
+
+    def _event(
+        self, name: str, reading: Reading, provider: str, latency_ms: int | None, model: str
+    ) -> Event:
+        """Make an event of a reading; perhaps on the sender's thread, so of what is kept here."""
+        facts, tier = self.facts, reading.service_tier
+        return Event(
+            id=name,
+            at_ns=self.at_ns,
+            facts=facts,
+            provider=provider,
+            model=model,
+            tokens=reading.tokens,
+            quality=reading.quality,
+            requested_model=facts.model if facts.model != model else None,
+            service_tier=tier or facts.service_tier,
+            requested_service_tier=facts.service_tier if facts.service_tier != tier else None,
+            server_tool_calls=reading.server_tool_calls,
+            reported_cost_usd=reading.reported_cost_usd,
+            latency_ms=latency_ms,
+            streaming=False,
+            request_id=reading.request_id,
+            response_id=reading.response_id,
+            failure=reading.failure if self._settings.track_errors else None,
+            tags=_merged(self._base_tags, facts.tags),
+            metadata=_merged(facts.metadata, reading.notes),
+            project_slug=self._settings.project_slug,
+        )
 
     def opened(self, stream: OpenStream) -> None:
         """Know of a stream, so that it is recorded at the latest when the process ends."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any, Literal, NamedTuple
 
@@ -77,6 +77,8 @@ class Event(NamedTuple):
     project_slug: str | None = None
     prompt: str | None = None
     completion: str | None = None
+    unread: Callable[[], Event] | None = None
+    """Reads the answer and gives the whole event; left to the sender's thread."""
 
 
 def encode(event: Event) -> bytes:
@@ -88,6 +90,8 @@ def encode(event: Event) -> bytes:
 
 def to_wire(event: Event) -> dict[str, object]:
     """Give an event as the wire names it: what is not known is left out."""
+    if event.unread is not None:
+        event = event.unread()
     facts = event.facts
     fields: dict[str, object] = {
         "id": event.id,

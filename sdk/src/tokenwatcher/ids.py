@@ -21,6 +21,8 @@ class Ids:
     def new(self) -> str:
         """Make a UUIDv7. For any thread."""
         bits = self._random.getrandbits(_RANDOM_BITS)
-        head = f"{time.time_ns() // 1_000_000:012x}"
-        tail = f"{bits & 0x3FFFFFFFFFFFFFFF | 0x8000000000000000:016x}"
-        return f"{head[:8]}-{head[8:]}-7{bits >> 62:03x}-{tail[:4]}-{tail[4:]}"
+        now = time.time_ns() // 1_000_000
+        return (
+            f"{now >> 16:08x}-{now & 0xFFFF:04x}-7{bits >> 62:03x}"
+            f"-{bits >> 48 & 0x3FFF | 0x8000:04x}-{bits & 0xFFFFFFFFFFFF:012x}"
+        )

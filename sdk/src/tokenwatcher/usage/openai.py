@@ -18,6 +18,8 @@ _OBJECTS = frozenset({"chat.completion", "chat.completion.chunk", "text_completi
 _REASONING_APART = {"xai", "x-ai", "x_ai", "grok"}
 _GOOGLE = {"google", "gemini", "vertex", "vertex_ai", "gemini-openai"}
 _TICKS_PER_USD = 10**10
+_COSTS = frozenset({"cost", "cost_in_usd_ticks"})
+_SEARCHES = frozenset({"server_tool_use_details", "num_search_queries"})
 
 
 class Output(NamedTuple):
@@ -115,6 +117,8 @@ def _cache_read(usage: Any, asked: Any) -> int | None:
 
 
 def _server_tool_calls(usage: Any) -> dict[str, int] | None:
+    if type(usage) is dict and _SEARCHES.isdisjoint(usage):
+        return None
     searches = count(peek(usage, "server_tool_use_details"), "web_search_requests")  # OpenRouter
     searches = searches or count(usage, "num_search_queries")  # Perplexity
     return {"web_search": searches} if searches else None
@@ -122,6 +126,8 @@ def _server_tool_calls(usage: Any) -> dict[str, int] | None:
 
 def reported_cost(usage: Any) -> str | None:
     """Give what the provider itself charged: OpenRouter's `cost`, or xAI's ticks of 1e-10 USD."""
+    if type(usage) is dict and _COSTS.isdisjoint(usage):
+        return None
     ticks = amount(peek(usage, "cost_in_usd_ticks"), per_usd=_TICKS_PER_USD)
     if ticks is not None:
         return amount_text(ticks)
@@ -191,4 +197,7 @@ def _note_output(stream: Stream, choice: Any) -> None:
         stream.generated += said
 
 
-SHAPE = Shape("openai", "openai", recognises, read, recognises_chunk, fold, _OBJECTS)
+SHAPE = Shape(
+    "openai", "openai", recognises, read, recognises_chunk, fold, _OBJECTS,
+    ("id", "model", "service_tier", "usage", "x_groq", "_request_id"),
+)  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any
 
 _PICODOLLAR = Decimal("1e-12")
 _MOST_USD = Decimal(1_000_000)
+_SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
 def peek(source: Any, *names: str) -> Any:
@@ -31,6 +32,19 @@ def opened(source: Any) -> Any:
         return source
     extra = source.__pydantic_extra__
     return {**extra, **source.__dict__} if extra else source.__dict__
+
+
+def copied(value: Any) -> Any:
+    """Copy the numbers and texts of a small object, so that the app can't change them any more."""
+    if type(value) in _SCALARS:
+        return value
+    fields = opened(value)
+    if type(fields) is dict:
+        return {
+            name: inner if type(inner) in _SCALARS else copied(inner)
+            for name, inner in fields.items()
+        }
+    return [copied(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
 def _peek_object(source: Any, names: tuple[str, ...]) -> Any:
@@ -72,8 +86,12 @@ def text(source: Any, *names: str) -> str | None:
 
 def count(source: Any, *names: str) -> int | None:
     """Give the first of the named items if it is a whole number of at least zero."""
+    if source is None:
+        return None
     if type(source) is dict and len(names) == 1:
         value = source.get(names[0])
+        if value is None:
+            return None
     else:
         value = peek(source, *names)
     return value if type(value) is int and value >= 0 else as_count(value)

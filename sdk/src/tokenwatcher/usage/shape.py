@@ -41,6 +41,8 @@ class Shape(NamedTuple):
     """Take note of what a piece of a stream says."""
     marks: frozenset[str] = frozenset()
     """What `object` or `type` says in answers that can be of this shape alone."""
+    fields: tuple[str, ...] = ()
+    """All that `read` looks at, where that is little: it is then copied, and read by the sender."""
 
 
 def keep(stream: Stream, chunk: Any, *names: str) -> None:

@@ -6,9 +6,8 @@ from typing import Any
 
 from tokenwatcher.settings import Settings
 from tokenwatcher.usage.peek import peek
-from tokenwatcher.wrap.hosts import host_of
 from tokenwatcher.wrap.provider import Asked, Provider
-from tokenwatcher.wrap.stainless import Request, methods
+from tokenwatcher.wrap.stainless import Request, host_of_client, methods
 
 _PAID = frozenset({"/v1/messages", "/v1/complete"})
 _RUN_BY = (("Bedrock", "bedrock"), ("Vertex", "google"), ("Foundry", "azure"))
@@ -25,12 +24,7 @@ def read(request: Request, _settings: Settings) -> Asked | None:
     """Read a request; None for one that is not paid for by its tokens."""
     method, path = request.options.method, request.path
     if method == "post" and path in _PAID:
-        return Asked(
-            provider_of_client(request.client),
-            request.model,
-            request.service_tier,
-            body=request.body if request.streaming else None,
-        )
+        return Asked(provider_of_client(request.client), request.model, request.service_tier)
     if method == "get" and "/messages/batches/" in path and path.endswith("/results"):
         return Asked(provider_of_client(request.client), fetches=True, each=_message_of)
     return None
@@ -47,8 +41,7 @@ def provider_of_client(client: Any) -> str:
     for part, provider in _RUN_BY:
         if part in name:
             return provider
-    url = client.base_url
-    return host_of(url.raw_host.decode("ascii", "replace"), url.port).provider
+    return host_of_client(client).provider
 
 
 PROVIDER = Provider(

@@ -6,9 +6,9 @@ from typing import Any
 
 from tokenwatcher.settings import Settings
 from tokenwatcher.usage.peek import peek, text
-from tokenwatcher.wrap.hosts import Host, host_of
+from tokenwatcher.wrap.hosts import Host
 from tokenwatcher.wrap.provider import Asked, Provider
-from tokenwatcher.wrap.stainless import Request, methods
+from tokenwatcher.wrap.stainless import Request, host_of_client, methods
 
 _PAID = frozenset(
     {
@@ -39,15 +39,14 @@ def read(request: Request, settings: Settings) -> Asked | None:
         return _read_fetching(request)
     if method != "post" or path not in _PAID:
         return None
-    host = host_of_client(request.client)
+    host = _host(request.client)
     return Asked(
         host.provider,
         request.model,
         request.service_tier,
         hides_usage=request.streaming and _asks_for_usage(request, host, settings),
-        body=request.body if request.streaming else None,
-        notes=_notes(request),
-        counts=_is_finished if request.body.get("background") else None,
+        notes=_characters(request) if path == "/audio/speech" else None,
+        counts=_is_finished if "background" in request.body else None,
     )
 
 
@@ -57,7 +56,7 @@ def _read_fetching(request: Request) -> Asked | None:
     if not name or "/" in name or folder not in {"responses", "batches"}:
         return None
     counts = _is_background if folder == "responses" else _is_finished_batch
-    provider = host_of_client(request.client).provider
+    provider = _host(request.client).provider
     return Asked(provider, counts=counts, fetches=True)
 
 
@@ -75,10 +74,8 @@ def _is_finished_batch(answer: Any) -> bool:
     return finished and bool(peek(peek(answer, "usage"), "total_tokens"))
 
 
-def _notes(request: Request) -> dict[str, Any] | None:
+def _characters(request: Request) -> dict[str, Any]:
     """Speech is paid for by its characters, which only the request tells."""
-    if request.path != "/audio/speech":
-        return None
     return {"inputCharacters": len(text(request.body, "input") or "")}
 
 
@@ -112,10 +109,8 @@ def _takes_stream_options(request: Request, host: Host) -> bool:
     return True
 
 
-def host_of_client(client: Any) -> Host:
-    """Tell who answers a client."""
-    url = client.base_url
-    host = host_of(url.raw_host.decode("ascii", "replace"), url.port)
+def _host(client: Any) -> Host:
+    host = host_of_client(client)
     if host.provider != "azure" and hasattr(client, "_azure_endpoint"):
         return host._replace(provider="azure")  # behind a gateway of one's own
     return host

@@ -15,6 +15,7 @@ from tokenwatcher.settings import Settings
 from tokenwatcher.stream import tracked
 from tokenwatcher.usage.peek import items, peek, text
 from tokenwatcher.watch import Watch
+from tokenwatcher.wrap.hosts import Host, host_of
 from tokenwatcher.wrap.provider import Asked, Method, given, take_whole
 from tokenwatcher.wrap.raw import request_id, take_response
 
@@ -25,14 +26,10 @@ class Request(NamedTuple):
     client: Any
     options: Any
     """The library's own description: `url`, `method`, `json_data`, ..."""
+    path: str
+    """The path below the client's base address, without a query."""
     body: dict[str, Any]
     streaming: bool
-
-    @property
-    def path(self) -> str:
-        """The path below the client's base address, without a query."""
-        url: str = self.options.url
-        return url.partition("?")[0]
 
     @property
     def model(self) -> str | None:
@@ -42,6 +39,8 @@ class Request(NamedTuple):
     def service_tier(self) -> str | None:
         return text(self.body, "service_tier")
 
+
+_KNOWN_HOST = "_tokenwatcher_host"
 
 Reader = Callable[[Request, Settings], "Asked | None"]
 
@@ -54,12 +53,17 @@ def methods(package: str, read: Reader) -> tuple[Method, ...]:
     ) -> Asked | None:
         options = given(args, kwargs, 1, "options")
         body = options.json_data
-        request = Request(
-            client, options, body if isinstance(body, dict) else {}, bool(kwargs.get("stream"))
-        )
-        asked = read(request, settings)
+        if type(body) is not dict:
+            body = {}
+        path = options.url.partition("?")[0]
+        streaming = kwargs.get("stream", False)
+        asked = read(Request(client, options, path, body, streaming), settings)
+        if asked is None:
+            return None
+        if streaming:
+            return asked._replace(body=body)
         parser = options.post_parser
-        if asked is None or not callable(parser):
+        if not callable(parser):
             return asked
         unread: list[Any] = []
 
@@ -75,6 +79,17 @@ def methods(package: str, read: Reader) -> tuple[Method, ...]:
         Method(owner=f"{module}:{kind}", name="request", asked=asked, answered=take_answer)
         for kind in ("SyncAPIClient", "AsyncAPIClient")
     )
+
+
+def host_of_client(client: Any) -> Host:
+    """Tell who answers a client, by its base address; looked up once for each address."""
+    url = getattr(client, "_base_url", None) or client.base_url
+    known: tuple[Any, Host] | None = client.__dict__.get(_KNOWN_HOST)
+    if known is not None and known[0] is url:
+        return known[1]
+    host = host_of(url.raw_host.decode("ascii", "replace"), url.port)
+    client.__dict__[_KNOWN_HOST] = (url, host)
+    return host
 
 
 def take_answer(call: Call, answer: Any, asked: Asked) -> Any:
