@@ -42,6 +42,7 @@ class Call:
         """
         latency_ms = None if fetched else self.elapsed_ms()
         try:
+            answer = opened(answer)
             shape = shape_of(answer)
             provider = self.facts.provider or (shape.provider if shape else "unknown")
             held = self._held(shape, answer) if shape and error is None else None
@@ -116,10 +117,9 @@ class Call:
         """Copy what there is to be read, if it is little and nothing else can change until then."""
         if not shape.fields or self.facts.tags or self.facts.metadata:
             return None
-        fields = opened(answer)
-        if type(fields) is not dict or fields.get("usage") is None:
+        if type(answer) is not dict or answer.get("usage") is None:
             return None
-        return {name: copied(fields[name]) for name in shape.fields if name in fields}
+        return {name: copied(answer[name]) for name in shape.fields if name in answer}
 
     def _record_unread(
         self, shape: Shape, held: dict[str, Any], provider: str, latency_ms: int | None

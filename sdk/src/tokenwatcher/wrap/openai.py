@@ -39,7 +39,7 @@ def read(request: Request, settings: Settings) -> Asked | None:
         return _read_fetching(request)
     if method != "post" or path not in _PAID:
         return None
-    host = _host(request.client)
+    host = host_of_client(request.client)
     return Asked(
         host.provider,
         request.model,
@@ -56,7 +56,7 @@ def _read_fetching(request: Request) -> Asked | None:
     if not name or "/" in name or folder not in {"responses", "batches"}:
         return None
     counts = _is_background if folder == "responses" else _is_finished_batch
-    provider = _host(request.client).provider
+    provider = host_of_client(request.client).provider
     return Asked(provider, counts=counts, fetches=True)
 
 
@@ -107,13 +107,6 @@ def _takes_stream_options(request: Request, host: Host) -> bool:
     if isinstance(version, str) and version[:1].isdigit():
         return version >= _AZURE_TAKES_STREAM_OPTIONS_SINCE
     return True
-
-
-def _host(client: Any) -> Host:
-    host = host_of_client(client)
-    if host.provider != "azure" and hasattr(client, "_azure_endpoint"):
-        return host._replace(provider="azure")  # behind a gateway of one's own
-    return host
 
 
 PROVIDER = Provider(

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from tokenwatcher.call import Call
 from tokenwatcher.settings import Settings
 from tokenwatcher.stream import tracked
-from tokenwatcher.usage.peek import items, peek, text
+from tokenwatcher.usage.peek import items, peek
 from tokenwatcher.watch import Watch
 from tokenwatcher.wrap.hosts import Host, host_of
 from tokenwatcher.wrap.provider import Asked, Method, given, take_whole
@@ -33,11 +33,11 @@ class Request(NamedTuple):
 
     @property
     def model(self) -> str | None:
-        return text(self.body, "model")
+        return self.body.get("model")
 
     @property
     def service_tier(self) -> str | None:
-        return text(self.body, "service_tier")
+        return self.body.get("service_tier")
 
 
 _KNOWN_HOST = "_tokenwatcher_host"
@@ -83,27 +83,29 @@ def methods(package: str, read: Reader) -> tuple[Method, ...]:
 
 def host_of_client(client: Any) -> Host:
     """Tell who answers a client, by its base address; looked up once for each address."""
-    url = getattr(client, "_base_url", None) or client.base_url
-    known: tuple[Any, Host] | None = client.__dict__.get(_KNOWN_HOST)
+    own = client.__dict__
+    url = own.get("_base_url") or client.base_url
+    known: tuple[Any, Host] | None = own.get(_KNOWN_HOST)
     if known is not None and known[0] is url:
         return known[1]
     host = host_of(url.raw_host.decode("ascii", "replace"), url.port)
-    client.__dict__[_KNOWN_HOST] = (url, host)
+    if "_azure_endpoint" in own:  # OpenAI's client for Azure, perhaps behind a gateway of one's own
+        host = host._replace(provider="azure")
+    own[_KNOWN_HOST] = (url, host)
     return host
 
 
 def take_answer(call: Call, answer: Any, asked: Asked) -> Any:
     """Take what `request` gives: an answer, a stream, or a response that the app reads itself."""
+    if _is_plain(type(answer)):  # type: ignore[arg-type]  # a class is hashable
+        take_whole(call, answer, asked)
+        return answer
     hides = is_usage_alone if asked.hides_usage else None
     response = _http_response(answer)
     if response is not None:
         take_response(call, response, asked, hides)
         return answer
-    stream = tracked(answer, lambda: _watch(call, answer, asked), hides)
-    if stream is not None:
-        return stream
-    take_whole(call, answer, asked)
-    return answer
+    return tracked(answer, lambda: _watch(call, answer, asked), hides) or answer
 
 
 def is_usage_alone(chunk: Any) -> bool:
@@ -111,21 +113,21 @@ def is_usage_alone(chunk: Any) -> bool:
     return peek(chunk, "usage") is not None and not items(chunk, "choices")
 
 
-def _http_response(answer: Any) -> Any:
-    """Find the response of httpx in what stands for it; None in an answer that was parsed."""
-    name = _name_of_response(type(answer))  # type: ignore[arg-type]  # a class is hashable
-    if name is None:
-        return None
-    return getattr(answer, name) if name else answer
-
-
 @lru_cache(maxsize=256)
-def _name_of_response(kind: type) -> str | None:
-    """Tell where objects of a class have their response: nowhere (None), or are one themselves."""
+def _is_plain(kind: type) -> bool:
+    """Tell whether objects of a class are whole answers, which is asked for each of them."""
+    return not any(
+        hasattr(kind, name) for name in ("__next__", "__anext__", "http_request", "iter_raw")
+    )
+
+
+def _http_response(answer: Any) -> Any:
+    """Find the response of httpx in what stands for it; None in a stream that was parsed."""
+    kind = type(answer)
     if hasattr(kind, "http_request"):  # a raw or a streaming response
-        return "http_response"
+        return answer.http_response
     if hasattr(kind, "iter_raw"):  # httpx's own, or the library's for what is no text
-        return "" if hasattr(kind, "raise_for_status") else "response"
+        return answer if hasattr(kind, "raise_for_status") else answer.response
     return None
 
 
