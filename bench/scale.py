@@ -22,6 +22,8 @@ class Scale(msgspec.Struct, frozen=True, kw_only=True):
     priced: int
     repeats: int
     """How often a query is asked."""
+    wrapped: int
+    """Calls made through each client, plain and wrapped."""
     load_seconds: float
     """How long queries are asked under full load."""
 
@@ -36,6 +38,7 @@ FULL = Scale(
     limits=400_000,
     priced=300_000,
     repeats=15,
+    wrapped=3_000,
     load_seconds=15.0,
 )
 QUICK = Scale(
@@ -48,6 +51,7 @@ QUICK = Scale(
     limits=20_000,
     priced=30_000,
     repeats=5,
+    wrapped=300,
     load_seconds=1.5,
 )
 
