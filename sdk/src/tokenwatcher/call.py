@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from tokenwatcher.context import within
 from tokenwatcher.event import Event, Facts, Tags
 from tokenwatcher.failure import describe, failure_in
 from tokenwatcher.recorder import OpenStream, Recorder
@@ -26,7 +27,7 @@ class Call:
         self._settings = settings
         self._recorder = recorder
         self._base_tags = base
-        self.facts = facts
+        self.facts = within(facts)
         self.at_ns = time.time_ns()
         self._began_ns = time.perf_counter_ns()
 
@@ -62,6 +63,15 @@ class Call:
             self.record(reading, provider, latency_ms)
         except Exception as error:  # noqa: BLE001  # nothing of ours may reach the app
             self._recorder.tally.internal(error)
+
+    def said(self, reading: Reading, error: BaseException | None = None) -> None:
+        """Record what the app says of its call, and the exception that ended it, if one did."""
+        try:
+            if error is not None:
+                reading = reading._replace(failure=describe(error))
+            self.record(reading, self.facts.provider or "unknown", self.elapsed_ms())
+        except Exception as internal:  # noqa: BLE001  # nothing of ours may reach the app
+            self._recorder.tally.internal(internal)
 
     def failed(self, error: BaseException) -> None:
         """Record an exception in place of an answer."""

@@ -5,19 +5,27 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from datetime import datetime
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
-from tokenwatcher.call import Call
-from tokenwatcher.event import Event, Facts, Tags, instant_ns, whole
-from tokenwatcher.failure import describe
+from tokenwatcher.context import within
+from tokenwatcher.decorators import flushed, observed
+from tokenwatcher.event import CallFacts, Event, Facts, Tags, instant_ns, whole
+from tokenwatcher.failure import failure_of
 from tokenwatcher.masking import mask
+from tokenwatcher.open_call import OpenCall
 from tokenwatcher.recorder import Recorder
-from tokenwatcher.settings import DEFAULT_ENDPOINT, IncludeUsage, Settings, load
+from tokenwatcher.recording import Recording
+from tokenwatcher.settings import Options, load
 from tokenwatcher.stream import watched
 from tokenwatcher.tally import Stats, log
-from tokenwatcher.transport import HttpTransport, Transport
-from tokenwatcher.usage.reading import Failure, Quality, Tokens
+from tokenwatcher.transport import Transport, http_transport
+from tokenwatcher.usage.reading import Quality, Tokens
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+P = ParamSpec("P")
 T = TypeVar("T")
 C = TypeVar("C")
 
@@ -36,76 +44,29 @@ class TokenWatcher:
         api_key: str | None = None,
         endpoint: str | None = None,
         *,
-        project_slug: str | None = None,
-        environment: str | None = None,
-        default_tags: Tags | None = None,
-        batch: bool | None = None,
-        flush_interval: float | None = None,
-        max_batch_size: int | None = None,
-        max_queue_size: int | None = None,
-        timeout: float | None = None,
-        max_retries: int | None = None,
-        track_errors: bool | None = None,
-        include_usage: IncludeUsage | None = None,
-        spool_dir: str | os.PathLike[str] | None = None,
-        spool_max_bytes: int | None = None,
-        debug: bool | None = None,
-        disabled: bool | None = None,
         transport: Transport | None = None,
+        **options: Unpack[Options],
     ) -> None:
-        """Set up; nothing is connected to yet. `environment` becomes a tag.
+        """Set up; nothing is connected to yet. `transport` takes the place of HTTP in tests.
 
-        In `spool_dir` is kept what can't be sent. `transport` takes the place of HTTP in tests.
+        A bad value is told in the log and its default holds; only a name that there is not
+        raises (TypeError).
         """
-        given = {
-            "api_key": api_key,
-            "endpoint": endpoint,
-            "project_slug": project_slug,
-            "environment": environment,
-            "default_tags": default_tags,
-            "batch": batch,
-            "flush_interval": flush_interval,
-            "max_batch_size": max_batch_size,
-            "max_queue_size": max_queue_size,
-            "timeout": timeout,
-            "max_retries": max_retries,
-            "track_errors": track_errors,
-            "include_usage": include_usage,
-            "spool_dir": None if spool_dir is None else os.fspath(spool_dir),
-            "spool_max_bytes": spool_max_bytes,
-            "debug": debug,
-            "disabled": disabled,
-        }
+        given = {"api_key": api_key, "endpoint": endpoint, **options}
         self._settings = load(given, os.environ)
         for problem in self._settings.problems:
             log.warning("%s", problem)
         if self._settings.debug:
             log.setLevel("DEBUG")
         self._base_tags = self._settings.tags
-        self._recorder = Recorder(self._settings, transport or _http(self._settings))
+        self._recorder = Recorder(self._settings, transport or http_transport(self._settings))
 
     def __repr__(self) -> str:
         settings = self._settings
         state = ", disabled" if settings.disabled else ""
         return f"TokenWatcher({mask(settings.endpoint)!r}, key {settings.shown_key}{state})"
 
-    def track(
-        self,
-        call: Callable[[], T],
-        *,
-        provider: str | None = None,
-        model: str | None = None,
-        tags: Tags | None = None,
-        user_id: str | None = None,
-        end_user_id: str | None = None,
-        session_id: str | None = None,
-        request_id: str | None = None,
-        trace_id: str | None = None,
-        span_id: str | None = None,
-        parent_span_id: str | None = None,
-        service_tier: str | None = None,
-        metadata: Tags | None = None,
-    ) -> T:
+    def track(self, call: Callable[[], T], **facts: Unpack[CallFacts]) -> T:
         """Make a call to a provider and record what it used.
 
         Returns what the call returned: an answer as it is, an awaitable to be awaited, or a
@@ -113,19 +74,36 @@ class TokenWatcher:
         An exception is recorded and goes on unchanged. `model` and `service_tier` are what is
         asked for; the answer's own are used where it names them.
         """
+        said = Facts(**facts)
         if self._settings.disabled:
             return call()
-        facts = Facts(
-            provider, model, service_tier, tags, metadata, user_id, end_user_id, session_id,
-            request_id, trace_id, span_id, parent_span_id,
-        )  # fmt: skip
-        begun = Call(self._settings, self._recorder, self._base_tags, facts)
+        begun = self._recording().begin(said)
         try:
             answer = call()
         except BaseException as error:
             begun.failed(error)
             raise
         return cast(T, watched(begun, answer))
+
+    def track_stream(self, call: Callable[[], T], **facts: Unpack[CallFacts]) -> T:
+        """Like `track`, for a call whose answer comes in pieces: recorded when it has ended."""
+        return self.track(call, **facts)
+
+    def observe(self, **facts: Unpack[CallFacts]) -> Callable[[Callable[P, T]], Callable[P, T]]:
+        """A decorator for functions that return a provider's answer: `track` around each call.
+
+        Coroutine functions stay such; generators, synchronous or not, are streams.
+        """
+        return lambda function: observed(self.track, function, dict(facts))
+
+    def call(self, provider: str, model: str, **facts: Any) -> OpenCall:
+        """A call that the app makes in its own way, within a `with` or `async with` block.
+
+        In the block, say what it used by `usage(...)`, or give the provider's `answer(...)`.
+        `facts` are those of `track`.
+        """
+        said = Facts(provider, model, **facts)
+        return OpenCall(None if self._settings.disabled else self._recording(), said)
 
     def track_manual(
         self,
@@ -180,6 +158,22 @@ class TokenWatcher:
         if self._settings.disabled:
             return None
         try:
+            facts = within(
+                Facts(
+                    None,
+                    None,
+                    None,
+                    tags,
+                    None,
+                    user_id,
+                    end_user_id,
+                    session_id,
+                    request_id,
+                    trace_id,
+                    span_id,
+                    parent_span_id,
+                )
+            )
             tokens = Tokens(
                 input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
                 cache_write_5m_tokens, cache_write_1h_tokens, reasoning_tokens,
@@ -188,10 +182,7 @@ class TokenWatcher:
             event = Event(
                 id=event_id or self._recorder.ids.new(),
                 at_ns=instant_ns(timestamp),
-                facts=Facts(
-                    None, None, None, None, None, user_id, end_user_id, session_id, request_id,
-                    trace_id, span_id, parent_span_id,
-                ),
+                facts=facts,
                 provider=provider,
                 model=model,
                 tokens=tokens,
@@ -206,7 +197,7 @@ class TokenWatcher:
                 time_to_first_token_ms=whole(time_to_first_token_ms),
                 streaming=streaming,
                 response_id=response_id,
-                tags=self._with_base(tags),
+                tags=self._with_base(facts.tags),
                 metadata=dict(metadata) if metadata else None,
                 project_slug=project_slug or self._settings.project_slug,
                 prompt=prompt,
@@ -244,24 +235,28 @@ class TokenWatcher:
         if self._settings.disabled or not self._settings.track_errors:
             return None
         try:
-            if isinstance(error, BaseException):
-                failure = describe(error)
-            else:
-                failure = Failure("error", mask(str(error)))
+            facts = within(
+                Facts(
+                    tags=tags,
+                    user_id=user_id,
+                    end_user_id=end_user_id,
+                    session_id=session_id,
+                    request_id=request_id,
+                    trace_id=trace_id,
+                )
+            )
+            failure = failure_of(error)
             event = Event(
                 id=event_id or self._recorder.ids.new(),
                 at_ns=instant_ns(timestamp),
-                facts=Facts(
-                    user_id=user_id, end_user_id=end_user_id, session_id=session_id,
-                    request_id=request_id, trace_id=trace_id,
-                ),
+                facts=facts,
                 provider=provider,
                 model=model,
                 event_type="error",
                 latency_ms=whole(latency_ms),
                 request_id=failure.request_id,
                 failure=failure._replace(type=error_type or failure.type),
-                tags=self._with_base(tags),
+                tags=self._with_base(facts.tags),
                 metadata=dict(metadata) if metadata else None,
                 project_slug=project_slug or self._settings.project_slug,
             )  # fmt: skip
@@ -277,10 +272,9 @@ class TokenWatcher:
         included. `provider` says who answers where the client's address does not tell. Raises
         TypeError for an object that is no such client.
         """
-        from tokenwatcher.wrap import Recording, wrap_client
+        from tokenwatcher.wrap import wrap_client
 
-        recording = Recording(self._settings, self._recorder, self._base_tags, provider)
-        return wrap_client(client, recording)
+        return wrap_client(client, self._recording(provider))
 
     def instrument(self) -> None:
         """Record every call of the supported libraries in this process, without touching code.
@@ -288,9 +282,9 @@ class TokenWatcher:
         Those that are imported later are included. Done twice it counts once, and a client that
         is wrapped too counts once.
         """
-        from tokenwatcher.wrap import Recording, instrument
+        from tokenwatcher.wrap import instrument
 
-        instrument(Recording(self._settings, self._recorder, self._base_tags))
+        instrument(self._recording())
 
     def uninstrument(self) -> None:
         """Undo `instrument`."""
@@ -301,6 +295,10 @@ class TokenWatcher:
     def flush(self, timeout: float = 10.0) -> bool:
         """Wait until all that was recorded so far is sent or given up; False if time ran out."""
         return self._recorder.flush(timeout)
+
+    def flush_after(self, function: Callable[P, T]) -> Callable[P, T]:
+        """A decorator for functions after which the process may be frozen, as AWS Lambda does."""
+        return flushed(self.flush, function)
 
     def shutdown(self, timeout: float = 5.0) -> bool:
         """Send what is queued and record nothing more; False if something was left unsent.
@@ -313,10 +311,8 @@ class TokenWatcher:
         """Tell what became of the events so far."""
         return self._recorder.stats()
 
+    def _recording(self, provider: str | None = None) -> Recording:
+        return Recording(self._settings, self._recorder, self._base_tags, provider)
+
     def _with_base(self, tags: Tags | None) -> Tags:
         return {**self._base_tags, **tags} if tags else self._base_tags
-
-
-def _http(settings: Settings) -> Transport:
-    endpoint = DEFAULT_ENDPOINT if settings.disabled else settings.endpoint
-    return HttpTransport(endpoint, settings.api_key or "", settings.timeout)

@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypedDict
 
 from tokenwatcher.usage.reading import Failure, Quality, Tokens, quality_of
 
@@ -47,6 +47,23 @@ class Facts(NamedTuple):
     trace_id: str | None = None
     span_id: str | None = None
     parent_span_id: str | None = None
+
+
+class CallFacts(TypedDict, total=False):
+    """The same, as arguments by name."""
+
+    provider: str | None
+    model: str | None
+    service_tier: str | None
+    tags: Tags | None
+    metadata: Tags | None
+    user_id: str | None
+    end_user_id: str | None
+    session_id: str | None
+    request_id: str | None
+    trace_id: str | None
+    span_id: str | None
+    parent_span_id: str | None
 
 
 class Event(NamedTuple):

@@ -16,6 +16,11 @@ from tokenwatcher.usage.reading import Failure
 _LONGEST_LINE = 300
 
 
+def failure_of(error: BaseException | str) -> Failure:
+    """Describe an exception, or take a text of the app's for its message."""
+    return describe(error) if isinstance(error, BaseException) else Failure("error", mask(error))
+
+
 def describe(error: BaseException) -> Failure:
     """Describe an exception of any library. Its message has credentials masked."""
     said = _said_by_provider(error)

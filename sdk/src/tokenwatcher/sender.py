@@ -24,6 +24,7 @@ from tokenwatcher.tally import Tally, log
 from tokenwatcher.transport import Answer, Transport
 
 if TYPE_CHECKING:
+    from tokenwatcher.pseudonym import Pseudonyms
     from tokenwatcher.spool import Spool
 
 _FIRST_PAUSE = 0.5
@@ -90,6 +91,7 @@ class Sender:
         self._transport = transport
         self._tally = tally
         self._spool = spool
+        self._pseudonyms = _pseudonyms(settings)
         self._in_hand: Part = []
         self._silences = 0
         """Requests without an answer since the last one with one."""
@@ -136,7 +138,8 @@ class Sender:
         part: Part = []
         for event in events:
             try:
-                part.append(encode(event))
+                named = self._pseudonyms
+                part.append(encode(named.in_place_of_users(event) if named else event))
             except Exception as error:  # noqa: BLE001  # a tag's own __str__ may raise anything
                 self._tally.lost("failed", 1, f"an event can't be written: {type(error).__name__}")
         return part
@@ -230,6 +233,14 @@ class Sender:
         if self._spool is None:
             return None
         return max(0.0, self._next_look - time.monotonic())
+
+
+def _pseudonyms(settings: Settings) -> Pseudonyms | None:
+    if not settings.hash_user_ids:
+        return None
+    from tokenwatcher.pseudonym import Pseudonyms
+
+    return Pseudonyms(settings.user_id_key or settings.api_key or "")
 
 
 def _in_batches(part: Part, size: int) -> list[Part]:

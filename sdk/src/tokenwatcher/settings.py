@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, TypedDict, get_args
 from urllib.parse import urlsplit
 
 from tokenwatcher.event import Tags
@@ -18,6 +19,33 @@ _FALSE = {"0", "false", "no", "off"}
 IncludeUsage = Literal["known", "always", "never"]
 """Where wrapped clients ask for the usage of a stream that would not tell it: of hosts known to
 take that, of every host, or nowhere."""
+
+
+class Options(TypedDict, total=False):
+    """The arguments of a client beside its key and its endpoint. Times are in seconds."""
+
+    project_slug: str | None
+    environment: str | None
+    """Becomes a tag."""
+    default_tags: Tags | None
+    batch: bool | None
+    """False sends each event by itself."""
+    flush_interval: float | None
+    max_batch_size: int | None
+    max_queue_size: int | None
+    timeout: float | None
+    max_retries: int | None
+    track_errors: bool | None
+    include_usage: IncludeUsage | None
+    hash_user_ids: bool | None
+    """User ids leave as keyed hashes."""
+    user_id_key: str | None
+    """The key of those hashes; the API key by default, so they change with it."""
+    spool_dir: str | os.PathLike[str] | None
+    """Where what can't be sent is kept."""
+    spool_max_bytes: int | None
+    debug: bool | None
+    disabled: bool | None
 
 
 class Settings(NamedTuple):
@@ -36,6 +64,8 @@ class Settings(NamedTuple):
     max_retries: int = 10
     track_errors: bool = True
     include_usage: IncludeUsage = "known"
+    hash_user_ids: bool = False
+    user_id_key: str | None = None
     spool_dir: str | None = None
     spool_max_bytes: int = 100_000_000
     debug: bool = False
@@ -60,8 +90,11 @@ class Settings(NamedTuple):
 def load(given: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
     """Settle every setting. A bad one is a problem in words and its default, never an exception.
 
-    Without a key, or with an endpoint that is no http address, the client is disabled.
+    Without a key, or with an endpoint that is no http address, the client is disabled. Raises
+    TypeError for a setting that there is not.
     """
+    for name in given.keys() - _VARIABLES.keys() - {"default_tags"}:
+        raise TypeError(f"TokenWatcher() got an unexpected keyword argument {name!r}")
     problems: list[str] = []
     values = {name: value for name, value in given.items() if value is not None}
     for name, parse in _VARIABLES.items():
@@ -95,6 +128,8 @@ def _check(values: dict[str, Any], problems: list[str]) -> None:
     except (TypeError, ValueError):
         problems.append("default_tags must be a mapping; there are none.")
         del values["default_tags"]
+    if "spool_dir" in values:
+        values["spool_dir"] = os.fspath(values["spool_dir"])
     values["endpoint"] = str(values.get("endpoint") or DEFAULT_ENDPOINT).rstrip("/")
     if values.get("disabled"):
         return
@@ -146,6 +181,8 @@ _VARIABLES: Mapping[str, Callable[[str], object]] = MappingProxyType(
         "max_retries": int,
         "track_errors": _boolean,
         "include_usage": _include_usage,
+        "hash_user_ids": _boolean,
+        "user_id_key": str.strip,
         "spool_dir": str.strip,
         "spool_max_bytes": int,
         "debug": _boolean,

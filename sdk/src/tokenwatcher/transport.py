@@ -8,6 +8,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
+from tokenwatcher.settings import DEFAULT_ENDPOINT, Settings
+
 if TYPE_CHECKING:
     import http.client
     import ssl
@@ -106,6 +108,12 @@ class HttpTransport:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def http_transport(settings: Settings) -> HttpTransport:
+    """What carries a client's events; a disabled client's address may be no address at all."""
+    endpoint = DEFAULT_ENDPOINT if settings.disabled else settings.endpoint
+    return HttpTransport(endpoint, settings.api_key or "", settings.timeout)
 
 
 def _verifying() -> ssl.SSLContext:

@@ -21,8 +21,9 @@ To add a provider, write one file beside `openai.py` that holds a `PROVIDER`, an
 4. `copies`: methods of a client that give another client, which is then wrapped too.
 """
 
+from tokenwatcher.recording import Recording
 from tokenwatcher.wrap.client import wrap_client
 from tokenwatcher.wrap.instrument import instrument, uninstrument
-from tokenwatcher.wrap.provider import Asked, Method, Provider, Recording
+from tokenwatcher.wrap.provider import Asked, Method, Provider
 
 __all__ = ["Asked", "Method", "Provider", "Recording", "instrument", "uninstrument", "wrap_client"]

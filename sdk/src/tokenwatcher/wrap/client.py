@@ -6,9 +6,10 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from tokenwatcher.recording import Recording
 from tokenwatcher.wrap.intercept import interception
 from tokenwatcher.wrap.later import Later, is_made
-from tokenwatcher.wrap.provider import Method, Provider, Recording
+from tokenwatcher.wrap.provider import Method, Provider
 from tokenwatcher.wrap.registry import FILES, provider_of
 
 T = TypeVar("T")

@@ -11,8 +11,9 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
+from tokenwatcher.recording import Recording
 from tokenwatcher.wrap.intercept import interception
-from tokenwatcher.wrap.provider import Method, Recording
+from tokenwatcher.wrap.provider import Method
 from tokenwatcher.wrap.registry import providers
 
 

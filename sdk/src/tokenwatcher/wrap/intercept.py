@@ -12,7 +12,8 @@ from typing import Any
 
 from tokenwatcher.call import Call
 from tokenwatcher.event import Facts
-from tokenwatcher.wrap.provider import Asked, Method, Recording, take_error
+from tokenwatcher.recording import Recording
+from tokenwatcher.wrap.provider import Asked, Method, take_error
 
 ORIGINAL = "__tokenwatcher_original__"
 """The attribute of a function of ours that holds the one it stands for."""

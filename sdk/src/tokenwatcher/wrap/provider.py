@@ -6,28 +6,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tokenwatcher.call import Call
-from tokenwatcher.event import Facts, Tags
-from tokenwatcher.recorder import Recorder
 from tokenwatcher.settings import Settings
 from tokenwatcher.stream import watched
-
-
-class Recording(NamedTuple):
-    """Where intercepted calls are recorded."""
-
-    settings: Settings
-    recorder: Recorder
-    base_tags: Tags
-    provider: str | None = None
-    """Who answers, where the app says it; it goes before what a client's address tells."""
-
-    def begin(self, facts: Facts) -> Call:
-        """Begin a call now."""
-        return Call(self.settings, self.recorder, self.base_tags, facts)
-
-    def swallow(self, error: BaseException) -> None:
-        """Count and log an error of our own."""
-        self.recorder.tally.internal(error)
 
 
 class Asked(NamedTuple):
