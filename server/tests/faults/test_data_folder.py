@@ -3,6 +3,7 @@
 import hashlib
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +18,19 @@ def digest(folder: Path) -> dict[str, str]:
     }
 
 
-def serve(data_dir: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    import sys
-
+def tokenwatcher(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "tokenwatcher_server",
-            "serve",
-            "--port",
-            "0",
-            "--data-dir",
-            str(data_dir),
-        ],
+        [sys.executable, "-m", "tokenwatcher_server", *arguments],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
         timeout=30,
         check=False,
     )
+
+
+def serve(data_dir: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return tokenwatcher("serve", "--port", "0", "--data-dir", str(data_dir), **environment)
 
 
 def assert_one_clear_line(done: subprocess.CompletedProcess[str], *words: str) -> None:
@@ -84,6 +78,16 @@ def test_lost_columns_are_made_anew_from_the_journal(new_instance: Any) -> None:
     running.start()
     with running.client(reader) as client:
         assert client.get("/api/stats").json()["overview"]["totalInputTokens"] == 7
+
+
+def test_a_rebuild_beside_a_running_server_says_to_stop_it_first(new_instance: Any) -> None:
+    running = new_instance()
+    before = digest(running.data_dir)["events.duckdb"]
+    done = tokenwatcher("store", "rebuild", "--data-dir", str(running.data_dir))
+    assert_one_clear_line(done, "stop it first")
+    assert digest(running.data_dir)["events.duckdb"] == before
+    with running.client() as client:
+        assert client.get("/readyz").status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -84,51 +84,43 @@ def merge(cursor: Cursor, events: int, most_tag_rows: int = MOST_TAG_ROWS) -> in
 
 def differences(cursor: Cursor) -> Iterator[tuple[str, int]]:
     """The tables whose sums are not those of the events, and the first hour of each."""
-    slots = summed_slots(cursor)
-    for table, (keys, sums) in _TABLES.items():
-        expected = " union all ".join(
-            _sums_of_events(keys, sums, slot, "true", sign="-")
-            for slot in (slots if table == "tag_hours" else [None])
-        )
-        kept = f"select {', '.join([*keys, *sums])} from {table}"
-        both = f"{kept} union all {expected}" if expected else kept
+    for table, expected in _sums_of_events(summed_slots(cursor), "true", sign="-").items():
+        keys, sums = _TABLES[table]
         differs = " or ".join(f"sum({name}) <> 0" for name in sums)
         found = cursor.execute(
-            f"select hour from ({both}) group by {', '.join(keys)} having {differs}"
+            f"select hour from (select {', '.join([*keys, *sums])} from {table}"
+            f" union all {expected}) group by {', '.join(keys)} having {differs}"
             " order by hour limit 1"
         ).fetchall()
         yield from ((table, hour) for (hour,) in found)
 
 
 def _add(cursor: Cursor, slots: Sequence[int], condition: str, value: int, *, sign: str) -> int:
-    statements = {"hours": [_sums_of_events(HOUR_KEYS, HOUR_SUMS, None, condition, sign=sign)]}
-    statements["tag_hours"] = [
-        _sums_of_events(TAG_KEYS, TAG_SUMS, slot, condition, sign=sign) for slot in slots
-    ]
     added = 0
-    for table, selects in statements.items():
-        for select in selects:
-            [(rows,)] = cursor.execute(f"insert into {table} {select}", [value]).fetchall()
-            added += int(rows)
+    for table, select in _sums_of_events(slots, condition, sign=sign).items():
+        [(rows,)] = cursor.execute(f"insert into {table} {select}", [value]).fetchall()
+        added += int(rows)
     return added
 
 
-def _sums_of_events(
-    keys: Mapping[str, str], sums: Mapping[str, str], slot: int | None, condition: str, *, sign: str
-) -> str:
-    """The sums of events as a statement; of those that have a tag, where a slot is given."""
-    own = {"slot": str(slot), "value": f"tag_{slot}"}
-    selected = {name: own.get(name, sql) for name, sql in keys.items()}
-    selected |= {name: f"{sign}{sql}" for name, sql in sums.items()}
-    grouped = [
-        own["value"] if name == "value" else sql for name, sql in keys.items() if name != "slot"
-    ]
-    if slot is not None:
-        condition = f"{condition} and tag_{slot} is not null"
-    return (
-        f"select {', '.join(f'{sql} as {name}' for name, sql in selected.items())} from events"
-        f" where {condition} group by {', '.join(grouped)}"
-    )
+def _sums_of_events(slots: Sequence[int], condition: str, *, sign: str) -> dict[str, str]:
+    """A statement for each table that has something to sum; `slots` are those of the tags."""
+    sources = {"hours": f"events where {condition}"}
+    if slots:
+        numbers = ", ".join(map(str, slots))
+        values = ", ".join(f"tag_{slot}" for slot in slots)
+        sources["tag_hours"] = (
+            f"(select *, unnest([{numbers}]) as slot, unnest([{values}]) as value from events"
+            f" where {condition}) where value is not null"
+        )
+    return {table: _statement(table, source, sign) for table, source in sources.items()}
+
+
+def _statement(table: str, source: str, sign: str) -> str:
+    keys, sums = _TABLES[table]
+    selected = [f"{sql} as {name}" for name, sql in keys.items()]
+    selected += [f"{sign}{sql} as {name}" for name, sql in sums.items()]
+    return f"select {', '.join(selected)} from {source} group by {', '.join(keys.values())}"
 
 
 def summed_slots(cursor: Cursor) -> list[int]:
