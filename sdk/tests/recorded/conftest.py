@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 
 from sdk.tests.recorded.drivers import DRIVERS
@@ -40,9 +42,19 @@ def clients() -> Iterator[Clients]:
         yield Clients(loop)
 
 
+@pytest.fixture(scope="session")
+def one_authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A single certificate: reading all that there are takes longer than anything else here."""
+    end = "-----END CERTIFICATE-----\n"
+    path = tmp_path_factory.mktemp("authorities") / "one.pem"
+    path.write_text(certifi.contents().partition(end)[0] + end)
+    return path
+
+
 @pytest.fixture(autouse=True)
-def by_proxy(player: Player, monkeypatch: pytest.MonkeyPatch) -> None:
+def by_proxy(player: Player, one_authority: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have every client that is made here ask the player, whatever the address."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(one_authority))
     for name in ("HTTP_PROXY", "http_proxy"):
         monkeypatch.setenv(name, player.url)
     for name in ("NO_PROXY", "no_proxy"):

@@ -1,10 +1,7 @@
 """Recorded answers of real providers, and a local server that plays the providers."""
 
-import base64
 import importlib.util
-import json
 import os
-import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,25 +10,20 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
-RECORDED = ROOT.parent / "shared" / "realdata" / "exchanges"
-OWN = ROOT / "sdk" / "tests" / "answers"
-ABSENT = f"NO RECORDED ANSWERS at {RECORDED}: only the repository's own were replayed"
-_CUT = re.compile(r'"(?:[^"\\]|\\.)*…\[[^"\]]*cut\](?:[^"\\]|\\.)*"')
+from sdk.tests.recorded.exchanges import (
+    ABSENT,
+    RECORDED,
+    Exchange,
+    body_of,
+    headers_of,
+    load,
+    load_all,
+)
+
+pytest.register_assert_rewrite("sdk.tests.recorded.expectation")
+
 PIECE = 37
 """Bytes in one piece of a stream: small, and it splits characters and lines anywhere."""
-
-Exchange = dict[str, Any]
-
-
-def load(folder: Path) -> dict[str, Exchange]:
-    """All exchanges of a folder by name."""
-    found = {}
-    for path in sorted(folder.glob("*.json")):
-        content = json.loads(path.read_bytes())
-        if "expected" in content:
-            found[path.stem] = {**content, "name": path.stem}
-    return found
 
 
 class Provider:
@@ -63,15 +55,14 @@ class _Handler(BaseHTTPRequestHandler):
         response = exchange["response"]
         status = response["status"]
         self.send_response(status if status >= 200 else 200)
-        for name, value in (response.get("headers") or {}).items():
-            if name.lower() not in {"content-length", "transfer-encoding", "content-encoding"}:
-                self.send_header(name, value)
+        for name, value in headers_of(exchange).items():
+            self.send_header(name, value)
         self.send_header("Connection", "close")  # so that no client keeps one open
         self.send_header("X-Request-Id", f"req_{exchange['name'][-12:]}")
-        if exchange["streaming"] and isinstance(streamed := _streamed(response), bytes):
-            self._send_in_pieces(streamed)
+        body = body_of(exchange)
+        if exchange["streaming"] and not isinstance(response.get("body"), dict):
+            self._send_in_pieces(body)
         else:
-            body = _mended(json.dumps(response.get("body"), ensure_ascii=False))
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -90,23 +81,6 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-def _streamed(response: dict[str, Any]) -> bytes | None:
-    """The bytes of a stream: the raw text, the frames of AWS, or chunks as lines of JSON."""
-    if "body_base64" in response:
-        return base64.b64decode(response["body_base64"])
-    body = response.get("body")
-    if isinstance(body, str):
-        return _mended(body)
-    if isinstance(body, list):
-        return b"".join(json.dumps(chunk).encode() + b"\n" for chunk in body)
-    return None
-
-
-def _mended(text: str) -> bytes:
-    """Long values were cut out of the recordings; a client that decodes them needs real base64."""
-    return _CUT.sub('"AAAA"', text).encode()
-
-
 @pytest.fixture(scope="session")
 def recorded() -> dict[str, Exchange]:
     """The recorded exchanges. Their absence is told loudly, and fails under CI."""
@@ -119,7 +93,7 @@ def recorded() -> dict[str, Exchange]:
 
 @pytest.fixture(scope="session")
 def provider() -> Iterator[Provider]:
-    playing = Provider(load(OWN) | (load(RECORDED) if RECORDED.is_dir() else {}))
+    playing = Provider(load_all())
     yield playing
     playing.stop()
 
@@ -139,5 +113,5 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One test for each exchange; a test marked for recordings alone does not get our own."""
     if "exchange" not in metafunc.fixturenames:
         return
-    exchanges = load(OWN) | load(RECORDED)
+    exchanges = load_all()
     metafunc.parametrize("exchange", list(exchanges.values()), ids=list(exchanges))
