@@ -268,9 +268,8 @@ class TokenWatcher:
     def wrap(self, client: C, *, provider: str | None = None) -> C:
         """Record every call made through a client of a supported library; gives it back.
 
-        The client stays what it is, and its calls return what they returned before, streams
-        included. `provider` says who answers where the client's address does not tell. Raises
-        TypeError for an object that is no such client.
+        The client stays what it is, and its calls return what they did, streams included.
+        `provider` says who answers where no address tells. Raises TypeError for other objects.
         """
         from tokenwatcher.wrap import wrap_client
 
@@ -279,8 +278,7 @@ class TokenWatcher:
     def instrument(self) -> None:
         """Record every call of the supported libraries in this process, without touching code.
 
-        Those that are imported later are included. Done twice it counts once, and a client that
-        is wrapped too counts once.
+        Later imports are included. Twice counts once, and so does a client that is wrapped too.
         """
         from tokenwatcher.wrap import instrument
 

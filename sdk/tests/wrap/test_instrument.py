@@ -10,6 +10,7 @@ import anthropic
 import openai
 import pytest
 
+from tokenwatcher import TokenWatcher
 from tokenwatcher.testing import CapturedUsage
 
 ANSWER = {
@@ -144,3 +145,13 @@ def test_error_of_ours_is_swallowed_and_the_call_goes_on(
         client.chat.completions.create(**ASKED)
     assert captured.client.stats().internal_errors == 1
     internal_errors.clear()
+
+
+def test_disabled_watcher_leaves_everything_alone(client: openai.OpenAI) -> None:
+    watcher = TokenWatcher(disabled=True)
+    before = dict(vars(client))
+    finders = list(sys.meta_path)
+    assert watcher.wrap(client) is client
+    watcher.instrument()
+    assert vars(client) == before
+    assert sys.meta_path == finders

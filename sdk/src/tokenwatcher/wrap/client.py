@@ -29,6 +29,8 @@ def wrap_client(client: T, recording: Recording) -> T:
             f"{kind.__module__}.{kind.__qualname__} is no client that can be wrapped; clients of "
             f"these libraries can be: {', '.join(sorted(FILES))}"
         )
+    if recording.settings.disabled:
+        return client
     wrapped_before = _MARK in getattr(client, "__dict__", ())
     setattr(client, _MARK, recording)
     if not wrapped_before:

@@ -19,6 +19,8 @@ from tokenwatcher.wrap.registry import providers
 
 def instrument(recording: Recording) -> None:
     """Record every call of the process; a second call only changes who records."""
+    if recording.settings.disabled:
+        return
     running = _running()
     if running is not None:
         running.recording = recording
