@@ -19,6 +19,8 @@ class Reply(NamedTuple):
     """Bytes in one TCP piece of the body; 0 sends it whole."""
     cut_at: int | None = None
     """The connection breaks after so many bytes."""
+    pause_at: int | None = None
+    """Nothing more comes after so many bytes, until the test ends."""
 
 
 class Provider:
@@ -28,6 +30,7 @@ class Provider:
         self.replies: list[Reply] = []
         self.requests: list[dict[str, Any]] = []
         self.paths: list[str] = []
+        self.ended = threading.Event()
         handler = type("Handler", (_Handler,), {"owner": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
@@ -51,6 +54,7 @@ class Provider:
         self.replies.append(Reply("".join(lines).encode(), "text/event-stream", **rest))
 
     def stop(self) -> None:
+        self.ended.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -86,6 +90,10 @@ class _Handler(BaseHTTPRequestHandler):
         body = reply.body[: reply.cut_at]
         size = reply.piece or len(body) or 1
         for start in range(0, len(body), size):
+            if reply.pause_at is not None and start >= reply.pause_at:
+                self.owner.ended.wait(10)
+                self.close_connection = True
+                return
             piece = body[start : start + size]
             self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
         if reply.cut_at is None:

@@ -242,7 +242,7 @@ def test_error_inside_a_stream_is_told(
 def test_asynchronous_stream_is_recorded_once_however_it_ends(
     provider: Any, captured: CapturedUsage, leave: str
 ) -> None:
-    provider.streams(COUNTED, piece=1)
+    provider.streams(COUNTED, piece=10, pause_at=400 if leave == "cancel" else None)
 
     async def read(client: openai.AsyncOpenAI) -> None:
         stream = await client.chat.completions.create(**ASKED, stream=True)
@@ -254,7 +254,7 @@ def test_asynchronous_stream_is_recorded_once_however_it_ends(
             await stream.close()
         elif leave == "cancel":
             await anext(stream)
-            async with asyncio.timeout(0):
+            async with asyncio.timeout(0.05):
                 async for _chunk in stream:
                     pass
         else:
