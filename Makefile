@@ -37,7 +37,7 @@ serve: $(RUNTIME) ## Run an empty, private instance in ./data
 test: $(STAMP) ## Run every test (brings Chromium where it can)
 	@bash scripts/test.sh $(ARGS)
 
-test-versions: $(STAMP) ## Test wrapped clients with the oldest supported libraries (under two minutes)
+test-versions: $(STAMP) ## Test the SDK with the oldest supported libraries, and with frameworks
 	@bash scripts/test_versions.sh $(ARGS)
 
 check: $(STAMP) ## Format, lint, types, architecture, templates, spelling, dependencies
@@ -57,6 +57,7 @@ requirements: ## Compile the pinned, hashed requirements anew (needs uv)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/runtime.txt requirements/runtime.in
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/dev.txt requirements/dev.in
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/oldest.txt requirements/oldest.in
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/adapters.txt requirements/adapters.in
 
 clean: ## Remove the environment and what the tools left
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist screenshots

@@ -69,6 +69,11 @@ def init(
     return client
 
 
+def current() -> TokenWatcher:
+    """The client that the functions of this package use."""
+    return _default.client()
+
+
 def track(call: Callable[[], T], **facts: Unpack[CallFacts]) -> T:
     """Make a call to a provider and record what it used; see `TokenWatcher.track`."""
     return _default.client().track(call, **facts)
