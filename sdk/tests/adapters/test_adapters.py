@@ -117,14 +117,14 @@ def test_langchain_records_a_failure(captured: CapturedUsage) -> None:
     assert captured.event["eventType"] == "error"
 
 
-class Model(CustomLLM):
+class Model(CustomLLM):  # type: ignore[misc]  # untyped where it is not installed
     """A model that answers as a provider's client would have."""
 
     @property
     def metadata(self) -> LLMMetadata:
         return LLMMetadata(model_name="gpt-4o")
 
-    @llm_completion_callback()
+    @llm_completion_callback()  # type: ignore[untyped-decorator]
     def complete(self, prompt: str, formatted: bool = False, **_: Any) -> CompletionResponse:
         return CompletionResponse(text="hello", raw=RAW)
 
