@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
+import openai
 import pytest
 
 import tokenwatcher as tw
@@ -156,3 +158,20 @@ def test_init_again_sends_what_the_client_before_had(captured: CapturedUsage) ->
     captured.client.track_manual("openai", "gpt-4o", 1, 1)
     tw.init(disabled=True)
     assert captured.client.stats().sent == 1
+
+
+def test_init_after_instrument_records_with_the_new_client(captured: CapturedUsage) -> None:
+    tw.instrument()
+    transport = MemoryTransport()
+    client = tw.init("captured-again", flush_interval=0.0, transport=transport)
+    handler = httpx.MockTransport(lambda _: httpx.Response(200, json=ANSWER))
+    try:
+        with httpx.Client(transport=handler) as browser:
+            http_client: Any = browser
+            openai.OpenAI(api_key="sk-none", http_client=http_client).chat.completions.create(
+                model="gpt-4o", messages=[{"role": "user", "content": "hi"}]
+            )
+    finally:
+        tw.uninstrument()
+    assert CapturedUsage(client, transport).event["inputTokens"] == 3
+    assert captured.client.stats().sent == 0

@@ -35,6 +35,7 @@ class _Default:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._client: TokenWatcher | None = None
+        self._instrumented = False
 
     def client(self) -> TokenWatcher:
         if self._client is None:
@@ -46,8 +47,18 @@ class _Default:
     def replace(self, client: TokenWatcher) -> None:
         with self._lock:
             before, self._client = self._client, client
+        if self._instrumented:
+            client.instrument()
         if before is not None:
             before.shutdown()
+
+    def instrument(self) -> None:
+        self._instrumented = True
+        self.client().instrument()
+
+    def uninstrument(self) -> None:
+        self._instrumented = False
+        self.client().uninstrument()
 
 
 _default = _Default()
@@ -62,7 +73,7 @@ def init(
 ) -> TokenWatcher:
     """Set up the client that the functions of this package use; see `TokenWatcher`.
 
-    Called again, the client before sends what it has and is replaced.
+    Called again, the client before sends what it has and is replaced, for `instrument` too.
     """
     client = TokenWatcher(api_key, endpoint, transport=transport, **options)
     _default.replace(client)
@@ -127,12 +138,12 @@ def wrap(client: C, *, provider: str | None = None) -> C:
 
 def instrument() -> None:
     """Record every call of the supported libraries in this process, without touching code."""
-    _default.client().instrument()
+    _default.instrument()
 
 
 def uninstrument() -> None:
     """Undo `instrument`."""
-    _default.client().uninstrument()
+    _default.uninstrument()
 
 
 def flush(timeout: float = 10.0) -> bool:
