@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench import columns, footprint, ingest, machine, pricing, queries, visible, wrapped
+from bench import columns, footprint, ingest, machine, pricing, queries, sdk, visible, wrapped
 from bench.row import Row, table
 from bench.scale import FULL, QUICK, Bench
 from bench.stores import copy_of, filled_store
@@ -93,6 +93,7 @@ def _steps(bench: Bench, kept: Path) -> list[Step]:
         ("queries-on-large", lambda: queries.measure_large(bench, large())),
         ("disk", lambda: footprint.measure_disk(large())),
         ("start", lambda: footprint.measure_start_and_idle(large())),
+        ("sdk", sdk.measure),
         ("wrapped", lambda: wrapped.measure(scale.wrapped)),
     ]
 
