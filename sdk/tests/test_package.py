@@ -52,6 +52,11 @@ def test_import_brings_in_nothing_slow() -> None:
     assert not loaded & {"asyncio", "ssl", "multiprocessing", "inspect", "uuid", "sqlite3"}
 
 
+def test_no_public_name_is_hidden_by_a_module_of_that_name() -> None:
+    modules = {path.stem for path in (SDK / "src" / "tokenwatcher").iterdir()}
+    assert not modules & set(tokenwatcher.__all__)
+
+
 def test_everything_public_says_what_it_does() -> None:
     for name in tokenwatcher.__all__:
         thing = getattr(tokenwatcher, name)

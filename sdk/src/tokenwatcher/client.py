@@ -271,7 +271,7 @@ class TokenWatcher:
         The client stays what it is, and its calls return what they did, streams included.
         `provider` says who answers where no address tells. Raises TypeError for other objects.
         """
-        from tokenwatcher.wrap import wrap_client
+        from tokenwatcher.wrapping import wrap_client
 
         return wrap_client(client, self._recording(provider))
 
@@ -280,13 +280,13 @@ class TokenWatcher:
 
         Later imports are included. Twice counts once, and so does a client that is wrapped too.
         """
-        from tokenwatcher.wrap import instrument
+        from tokenwatcher.wrapping import instrument
 
         instrument(self._recording())
 
     def uninstrument(self) -> None:
         """Undo `instrument`."""
-        from tokenwatcher.wrap import uninstrument
+        from tokenwatcher.wrapping import uninstrument
 
         uninstrument()
 

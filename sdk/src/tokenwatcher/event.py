@@ -98,6 +98,11 @@ class Event(NamedTuple):
     """Reads the answer and gives the whole event; left to the sender's thread."""
 
 
+def read(event: Event) -> Event:
+    """Read the answer, where that was left to the sender."""
+    return event if event.unread is None else event.unread()
+
+
 def encode(event: Event) -> bytes:
     """Give an event as the JSON of the wire contract; raises ValueError where none can be made."""
     return json.dumps(to_wire(event), ensure_ascii=False, allow_nan=False).encode(
@@ -107,8 +112,7 @@ def encode(event: Event) -> bytes:
 
 def to_wire(event: Event) -> dict[str, object]:
     """Give an event as the wire names it: what is not known is left out."""
-    if event.unread is not None:
-        event = event.unread()
+    event = read(event)
     facts = event.facts
     fields: dict[str, object] = {
         "id": event.id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tokenwatcher.call import Call
+from tokenwatcher.begun import Call
 from tokenwatcher.event import Facts, Tags
 from tokenwatcher.recorder import Recorder
 from tokenwatcher.settings import Settings

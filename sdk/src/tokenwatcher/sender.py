@@ -17,7 +17,7 @@ import re
 import time
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from tokenwatcher.event import Event, encode
+from tokenwatcher.event import Event, encode, read
 from tokenwatcher.outbox import Outbox
 from tokenwatcher.settings import Settings
 from tokenwatcher.tally import Tally, log
@@ -138,8 +138,10 @@ class Sender:
         part: Part = []
         for event in events:
             try:
-                named = self._pseudonyms
-                part.append(encode(named.in_place_of_users(event) if named else event))
+                told = read(event)
+                if self._pseudonyms is not None:
+                    told = self._pseudonyms.in_place_of_users(told)
+                part.append(encode(told))
             except Exception as error:  # noqa: BLE001  # a tag's own __str__ may raise anything
                 self._tally.lost("failed", 1, f"an event can't be written: {type(error).__name__}")
         return part

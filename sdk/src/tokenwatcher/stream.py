@@ -11,7 +11,7 @@ from functools import lru_cache
 from types import TracebackType
 from typing import Any, Protocol
 
-from tokenwatcher.call import Call
+from tokenwatcher.begun import Call
 from tokenwatcher.watch import Watch
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tokenwatcher.call import Call
+from tokenwatcher.begun import Call
 from tokenwatcher.estimate import estimated
 from tokenwatcher.failure import describe
 from tokenwatcher.usage import shape_of_chunk

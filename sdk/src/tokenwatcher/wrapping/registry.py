@@ -7,18 +7,18 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
-from tokenwatcher.wrap.provider import Provider
+from tokenwatcher.wrapping.provider import Provider
 
 FILES = MappingProxyType(
     {
-        "openai": "tokenwatcher.wrap.openai",
-        "anthropic": "tokenwatcher.wrap.anthropic",
-        "google.genai": "tokenwatcher.wrap.google",
-        "botocore": "tokenwatcher.wrap.bedrock",
-        "mistralai": "tokenwatcher.wrap.mistral",
-        "cohere": "tokenwatcher.wrap.cohere",
-        "groq": "tokenwatcher.wrap.groq",
-        "ollama": "tokenwatcher.wrap.ollama",
+        "openai": "tokenwatcher.wrapping.openai",
+        "anthropic": "tokenwatcher.wrapping.anthropic",
+        "google.genai": "tokenwatcher.wrapping.google",
+        "botocore": "tokenwatcher.wrapping.bedrock",
+        "mistralai": "tokenwatcher.wrapping.mistral",
+        "cohere": "tokenwatcher.wrapping.cohere",
+        "groq": "tokenwatcher.wrapping.groq",
+        "ollama": "tokenwatcher.wrapping.ollama",
     }
 )
 """The package of each library, and the module that holds its `PROVIDER`."""

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
-from tokenwatcher.call import Call
+from tokenwatcher.begun import Call
 from tokenwatcher.event import Facts
 from tokenwatcher.recording import Recording
-from tokenwatcher.wrap.provider import Asked, Method, take_error
+from tokenwatcher.wrapping.provider import Asked, Method, take_error
 
 ORIGINAL = "__tokenwatcher_original__"
 """The attribute of a function of ours that holds the one it stands for."""

@@ -22,8 +22,8 @@ To add a provider, write one file beside `openai.py` that holds a `PROVIDER`, an
 """
 
 from tokenwatcher.recording import Recording
-from tokenwatcher.wrap.client import wrap_client
-from tokenwatcher.wrap.instrument import instrument, uninstrument
-from tokenwatcher.wrap.provider import Asked, Method, Provider
+from tokenwatcher.wrapping.client import wrap_client
+from tokenwatcher.wrapping.instrument import instrument, uninstrument
+from tokenwatcher.wrapping.provider import Asked, Method, Provider
 
 __all__ = ["Asked", "Method", "Provider", "Recording", "instrument", "uninstrument", "wrap_client"]

@@ -10,7 +10,7 @@ from typing import Any
 
 from tokenwatcher.settings import Settings
 from tokenwatcher.usage.peek import text
-from tokenwatcher.wrap.provider import Asked, Method, Provider
+from tokenwatcher.wrapping.provider import Asked, Method, Provider
 
 
 def read(

@@ -6,8 +6,8 @@ from typing import Any
 
 from tokenwatcher.settings import Settings
 from tokenwatcher.usage.peek import peek
-from tokenwatcher.wrap.provider import Asked, Provider
-from tokenwatcher.wrap.stainless import Request, host_of_client, methods
+from tokenwatcher.wrapping.provider import Asked, Provider
+from tokenwatcher.wrapping.stainless import Request, host_of_client, methods
 
 _PAID = frozenset({"/v1/messages", "/v1/complete"})
 _RUN_BY = (("Bedrock", "bedrock"), ("Vertex", "google"), ("Foundry", "azure"))

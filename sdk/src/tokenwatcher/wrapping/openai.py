@@ -6,9 +6,9 @@ from typing import Any
 
 from tokenwatcher.settings import Settings
 from tokenwatcher.usage.peek import peek, text
-from tokenwatcher.wrap.hosts import Host
-from tokenwatcher.wrap.provider import Asked, Provider
-from tokenwatcher.wrap.stainless import Request, host_of_client, methods
+from tokenwatcher.wrapping.hosts import Host
+from tokenwatcher.wrapping.provider import Asked, Provider
+from tokenwatcher.wrapping.stainless import Request, host_of_client, methods
 
 _PAID = frozenset(
     {

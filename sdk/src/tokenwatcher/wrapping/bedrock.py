@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tokenwatcher.call import Call
+from tokenwatcher.begun import Call
 from tokenwatcher.settings import Settings
 from tokenwatcher.stream import watched
 from tokenwatcher.usage.peek import peek, text
-from tokenwatcher.wrap.provider import Asked, Method, Provider
+from tokenwatcher.wrapping.provider import Asked, Method, Provider
 
 _PAID = frozenset({"Converse", "ConverseStream", "InvokeModel", "InvokeModelWithResponseStream"})
 _LONGEST_BODY = 4 * 1024 * 1024

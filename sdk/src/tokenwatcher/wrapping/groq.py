@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tokenwatcher.settings import Settings
-from tokenwatcher.wrap.provider import Asked, Provider
-from tokenwatcher.wrap.stainless import Request, methods
+from tokenwatcher.wrapping.provider import Asked, Provider
+from tokenwatcher.wrapping.stainless import Request, methods
 
 _PAID = frozenset(
     {

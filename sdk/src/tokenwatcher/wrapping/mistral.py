@@ -6,7 +6,7 @@ from typing import Any
 
 from tokenwatcher.settings import Settings
 from tokenwatcher.usage.peek import text
-from tokenwatcher.wrap.provider import Asked, Method, Provider
+from tokenwatcher.wrapping.provider import Asked, Method, Provider
 
 _FOLDERS = ("mistralai.client", "mistralai")
 _COMPLETE = ("complete", "complete_async", "stream", "stream_async")

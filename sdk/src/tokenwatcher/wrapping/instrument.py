@@ -12,9 +12,9 @@ from types import ModuleType
 from typing import Any
 
 from tokenwatcher.recording import Recording
-from tokenwatcher.wrap.intercept import interception
-from tokenwatcher.wrap.provider import Method
-from tokenwatcher.wrap.registry import providers
+from tokenwatcher.wrapping.intercept import interception
+from tokenwatcher.wrapping.provider import Method
+from tokenwatcher.wrapping.registry import providers
 
 
 def instrument(recording: Recording) -> None:

@@ -10,11 +10,11 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Protocol
 
-from tokenwatcher.call import Call
+from tokenwatcher.begun import Call
 from tokenwatcher.failure import failure_in
 from tokenwatcher.watch import Watch
-from tokenwatcher.wrap.events import ServerSentEvents
-from tokenwatcher.wrap.provider import Asked, take_whole
+from tokenwatcher.wrapping.events import ServerSentEvents
+from tokenwatcher.wrapping.provider import Asked, take_whole
 
 _LARGEST_BODY = 32 * 1024 * 1024
 REQUEST_ID_HEADERS = ("x-request-id", "request-id", "apim-request-id", "x-amzn-requestid")

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from tokenwatcher.recording import Recording
-from tokenwatcher.wrap.intercept import interception
-from tokenwatcher.wrap.later import Later, is_made
-from tokenwatcher.wrap.provider import Method, Provider
-from tokenwatcher.wrap.registry import FILES, provider_of
+from tokenwatcher.wrapping.intercept import interception
+from tokenwatcher.wrapping.later import Later, is_made
+from tokenwatcher.wrapping.provider import Method, Provider
+from tokenwatcher.wrapping.registry import FILES, provider_of
 
 T = TypeVar("T")
 _MARK = "_tokenwatcher_recording"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from tokenwatcher.call import Call
+from tokenwatcher.begun import Call
 from tokenwatcher.settings import Settings
 from tokenwatcher.stream import watched
 

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from tokenwatcher.call import Call
+from tokenwatcher.begun import Call
 from tokenwatcher.settings import Settings
 from tokenwatcher.stream import tracked
 from tokenwatcher.usage.peek import items, peek
 from tokenwatcher.watch import Watch
-from tokenwatcher.wrap.hosts import Host, host_of
-from tokenwatcher.wrap.provider import Asked, Method, given, take_whole
-from tokenwatcher.wrap.raw import request_id, take_response
+from tokenwatcher.wrapping.hosts import Host, host_of
+from tokenwatcher.wrapping.provider import Asked, Method, given, take_whole
+from tokenwatcher.wrapping.raw import request_id, take_response
 
 
 class Request(NamedTuple):

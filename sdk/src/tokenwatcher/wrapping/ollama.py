@@ -6,7 +6,7 @@ from typing import Any
 
 from tokenwatcher.settings import Settings
 from tokenwatcher.usage.peek import text
-from tokenwatcher.wrap.provider import Asked, Method, Provider
+from tokenwatcher.wrapping.provider import Asked, Method, Provider
 
 _COUNTED = frozenset({"/api/chat", "/api/generate", "/api/embed", "/api/embeddings"})
 
