@@ -17,7 +17,8 @@ help: ## List the commands
 setup: $(STAMP) ## Build .venv with everything the server and its tests need from Python
 
 $(RUNTIME): requirements/runtime.txt server/pyproject.toml sdk/pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "TokenWatcher needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	@echo "Installing TokenWatcher into $(VENV), every package checked against its hash ..."
 	@$(PIP) --require-hashes -r requirements/runtime.txt
 	@$(PIP) --no-build-isolation --no-deps -e sdk -e server

@@ -160,6 +160,7 @@ def test_signal_of_the_terminal_ends_the_app_as_ever(server: Any) -> None:
     done = run(
         server,
         """
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
         tw.track_manual('openai', 'm', 1, 1)
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(10)

@@ -129,7 +129,7 @@ class Model(CustomLLM):  # type: ignore[misc]  # untyped where it is not install
         return CompletionResponse(text="hello", raw=RAW)
 
     def stream_complete(self, prompt: str, formatted: bool = False, **_: Any) -> Any:
-        raise NotImplementedError
+        yield self.complete(prompt)
 
 
 def test_llama_index_records_the_providers_own_answer_once(captured: CapturedUsage) -> None:

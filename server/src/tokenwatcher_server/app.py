@@ -1,9 +1,11 @@
 """Wires everything, in the order it starts; the only module that names a concrete part."""
 
 import asyncio
+import os
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import msgspec
 
@@ -20,6 +22,7 @@ from tokenwatcher_server.ingest.commit import Committer
 from tokenwatcher_server.ingest.pipeline import Ingest
 from tokenwatcher_server.ingest.scope import Policy
 from tokenwatcher_server.kernel.clock import Clock, SystemClock
+from tokenwatcher_server.kernel.errors import InstanceRefused
 from tokenwatcher_server.observability.logs import logger
 from tokenwatcher_server.observability.metrics import Metrics
 from tokenwatcher_server.pricing.book import PriceBook
@@ -52,7 +55,7 @@ async def running_app(
     clock = clock or SystemClock()
     async with AsyncExitStack() as stack:
         refuse_to_start(settings)
-        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_data_dir(settings.data_dir)
         database = Database(control_url(settings.database_url, settings.data_dir))
         stack.push_async_callback(database.close)
         await migrate(database)
@@ -93,6 +96,22 @@ async def running_app(
             now_us=clock.now_us(),
         )
         yield App(services, build_application(services, _ingest(services)), welcome)
+
+
+def _make_data_dir(data_dir: Path) -> None:
+    """Raises InstanceRefused where the folder can't be made, or nothing can be made in it."""
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise InstanceRefused(
+            f"The data folder {data_dir} can't be made ({error.strerror}); name another one with "
+            "--data-dir or TOKENWATCHER_DATA_DIR."
+        ) from None
+    if not os.access(data_dir, os.W_OK | os.X_OK):
+        raise InstanceRefused(
+            f"The data folder {data_dir} can't be written; name another one with --data-dir or "
+            "TOKENWATCHER_DATA_DIR, or give this one to the user that runs the server."
+        )
 
 
 def _ingest(services: Services) -> Ingest:

@@ -32,11 +32,19 @@ Run = Callable[..., Result]
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("TOKENWATCHER_DATA_DIR", str(tmp_path))
+    asyncio.run(_found(tmp_path))
 
     def invoke(*arguments: str) -> Result:
         return CliRunner().invoke(prices, list(arguments), prog_name="tokenwatcher prices")
 
     return invoke
+
+
+async def _found(data_dir: Path) -> None:
+    """Make the control database, as the first start of a server does."""
+    database = Database(control_url(None, data_dir))
+    await migrate(database)
+    await database.close()
 
 
 @pytest.fixture
@@ -106,7 +114,7 @@ def test_a_price_says_when_it_begins(run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["set", "openai", "x"], "Give at least a rate"),
+        (["set", "openai", "x"], "Give a price: --input"),
         (["set", "openai", "x", "--input", "0.0000001"], "whole number of picodollars"),
         (["set", "openai", "x", "--free", "--input", "1"], "--free can't be combined"),
         (["set", "openai", "x", "--free", "--from", "May"], "is not a date"),
@@ -129,7 +137,7 @@ def test_a_price_says_when_it_begins(run: Run) -> None:
             "exceed",
         ),
         (["apply", "--from", "2026-11-02", "--to", "2026-11-01"], "--to must not be before"),
-        (["unpriced"], "Missing option"),
+        (["apply"], "Missing option"),
     ],
 )
 def test_wrong_usage_ends_with_2_and_says_what_is_wrong(

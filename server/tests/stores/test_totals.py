@@ -92,11 +92,15 @@ def queries(draw: st.DrawFn, cast: Any) -> UsageQuery:
     first, second = draw(instants), draw(instants)
     if draw(st.booleans()):
         first, second = first // HOUR_US * HOUR_US, second // HOUR_US * HOUR_US
-    values = st.sampled_from([None, "x", "a", "openai", "error", cast.shop, cast.alice])
+    # drawn by name: ids are other ones in every example
+    ids: dict[str | None, str] = {"the shop": cast.shop, "the workspace": cast.alice}
+    values = st.sampled_from([None, "x", "a", "openai", "error", *ids]).map(
+        lambda value: ids.get(value, value)
+    )
     return UsageQuery(
         scope=Scope(
-            draw(st.sampled_from([(cast.alice,), (cast.alice, cast.bob)])),
-            draw(st.sampled_from([None, (cast.shop,)])),
+            (cast.alice,) if draw(st.booleans()) else (cast.alice, cast.bob),
+            None if draw(st.booleans()) else (cast.shop,),
         ),
         period=Period(min(first, second), max(first, second) + HOUR_US),
         measures=measures,  # type: ignore[arg-type]

@@ -84,8 +84,18 @@ def test_a_length_that_can_be_read_two_ways_is_refused(
 ) -> None:
     smuggled = b"GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n"
     answer = talk(instance, request(key, smuggled, *headers), seconds=1.5)
-    assert status_of(answer) in {0, 400, 413, 501}
+    assert status_of(answer) in {400, 413, 501}
     assert answer.count(b"HTTP/1.1") <= 1
+
+
+@pytest.mark.parametrize("codings", [("identity", "br"), ("gzip", "gzip"), ("identity", "gzip")])
+def test_a_coding_that_is_said_twice_is_refused(
+    instance: Any, key: str, codings: tuple[str, str]
+) -> None:
+    body = event()
+    said = [f"Content-Encoding: {coding}" for coding in codings]
+    answer = talk(instance, request(key, body, f"Content-Length: {len(body)}", *said), seconds=1.5)
+    assert status_of(answer) == 415
 
 
 def test_a_smuggled_request_is_never_answered(instance: Any, key: str) -> None:
@@ -109,7 +119,7 @@ def test_a_smuggled_request_is_never_answered(instance: Any, key: str) -> None:
 )
 def test_a_broken_chunk_is_no_server_error(instance: Any, key: str, chunks: bytes) -> None:
     answer = talk(instance, request(key, chunks, "Transfer-Encoding: chunked"), seconds=1.5)
-    assert status_of(answer) in {0, 400}
+    assert status_of(answer) == 400
 
 
 @pytest.mark.parametrize(
@@ -142,12 +152,12 @@ def test_a_request_needs_one_sound_host(instance: Any, hosts: list[str]) -> None
 )
 def test_a_strange_request_line_is_refused(instance: Any, line: bytes) -> None:
     answer = talk(instance, line + b"\r\nHost: localhost\r\nConnection: close\r\n\r\n", seconds=1.5)
-    assert status_of(answer) in {0, 400, 404, 405, 501, 505}
+    assert status_of(answer) in {400, 404, 405, 501, 505}
 
 
 def test_a_megabyte_of_headers_is_refused(instance: Any) -> None:
     head = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 1_000_000 + b"\r\n\r\n"
-    assert status_of(talk(instance, head)) in {0, 400, 431}
+    assert status_of(talk(instance, head)) in {400, 431}
 
 
 @pytest.mark.slow

@@ -53,9 +53,7 @@ def test_bad_event_is_refused_by_the_name_of_its_field(path: Path) -> None:
         decoded(body, file)
     assert refusal.value.kind is Kind.INVALID
     paths = [issue.path for issue in refusal.value.issues]
-    assert len(paths) == len(file["issues"])
-    for found, expected in zip(paths, file["issues"], strict=True):
-        assert found.startswith(expected), (paths, file["issues"])
+    assert paths == file["issues"]
 
 
 def test_schema_names_every_field_and_no_other() -> None:

@@ -49,6 +49,8 @@ from tokenwatcher_server.pricing.operations import (
     explanation,
 )
 
+UNPRICED_DAYS = 90
+
 
 @click.group()
 def prices() -> None:
@@ -198,14 +200,28 @@ def explain(
 
 
 @prices.command()
-@from_option
-@to_option
+@click.option(
+    "--from",
+    "start",
+    type=Moment(),
+    metavar="DATE",
+    help="From the start of this UTC day.  [default: 90 days ago]",
+)
+@click.option("--to", "end", type=Moment(end_of_day=True), metavar="DATE",
+              help="To the end of this UTC day.  [default: today]")  # fmt: skip
 @workspace_option
 @data_dir_option
 @json_option
-def unpriced(start: int, end: int, workspace: str | None, data_dir: Path, *, as_json: bool) -> None:
+def unpriced(
+    start: int | None, end: int | None, workspace: str | None, data_dir: Path, *, as_json: bool
+) -> None:
     """List the models whose calls have no cost, and why."""
-    arguments = UnpricedArguments(period_between(start, end), workspace)
+    now_us = SystemClock().now_us()
+    period = period_between(
+        now_us - UNPRICED_DAYS * DAY_US if start is None else start,
+        now_us + DAY_US if end is None else end,
+    )
+    arguments = UnpricedArguments(period, workspace)
     found = _ask(data_dir, "prices.unpriced", arguments)
     if as_json:
         print_json(found)

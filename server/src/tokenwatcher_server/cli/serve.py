@@ -1,5 +1,6 @@
 """`tokenwatcher serve`: the server, and at its first start what a newcomer needs to begin."""
 
+import os
 from pathlib import Path
 
 import click
@@ -36,6 +37,7 @@ def serve(host: str | None, port: int | None, *, next_free_port: bool, data_dir:
 def start(settings: Settings, when_ready: WhenReady, *, next_free_port: bool) -> None:
     """Run the server until it is stopped; ends the command with one clear line on a refusal."""
     logs.configure(json=settings.environment == "production")
+    os.umask(0o077)  # whatever is made in the data folder is its owner's alone
     try:
         if next_free_port and settings.port:
             settings = _on_free_port(settings)

@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Any
 
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
@@ -45,9 +46,16 @@ async def run_server(settings: Settings, when_ready: WhenReady) -> None:
                 await asyncio.wait({stopping, serving}, return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
             await _finish(ready)
+            loop.set_exception_handler(_while_stopping)
             server.stop()  # type: ignore[no-untyped-call]
             with suppress(TimeoutError):
                 await asyncio.wait_for(serving, DRAIN_SECONDS)
+
+
+def _while_stopping(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Granian answers requests that were cut off by the stop, which nobody waits for any more."""
+    if not isinstance(context.get("exception"), asyncio.InvalidStateError):
+        loop.default_exception_handler(context)
 
 
 async def _finish(task: asyncio.Future[None]) -> None:

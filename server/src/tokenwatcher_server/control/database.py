@@ -11,19 +11,30 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from tokenwatcher_server.kernel.errors import unavailable
+from tokenwatcher_server.kernel.errors import InstanceRefused, unavailable
 
 FILE_NAME = "control.db"
 _READING = "tokenwatcher_reading"
 
 
 def control_url(database_url: str | None, data_dir: Path) -> str:
-    """The URL to open: the operator's, or an SQLite file in the data folder."""
-    return database_url or f"sqlite+aiosqlite:///{data_dir / FILE_NAME}"
+    """The URL to open: the operator's, or an SQLite file in the data folder.
+
+    Raises InstanceRefused for a database that this version can't use.
+    """
+    if database_url is None:
+        return f"sqlite+aiosqlite:///{data_dir / FILE_NAME}"
+    scheme = database_url.partition(":")[0]
+    if scheme != "sqlite+aiosqlite":
+        raise InstanceRefused(
+            "DATABASE_URL: this version keeps its control data in SQLite and can't use "
+            f"{scheme!r}: unset DATABASE_URL, or name a file as sqlite+aiosqlite:///PATH"
+        )
+    return database_url
 
 
 class Database:
-    """Opens connections to the control data, in SQLite or PostgreSQL.
+    """Opens connections to the control data.
 
     Both kinds of block raise AppError (503) where the database can't work now: its disk is
     full, say, or another process has kept it locked for long.

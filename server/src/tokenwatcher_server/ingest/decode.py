@@ -6,8 +6,9 @@ event, so that the answer can name each bad field.
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import msgspec
 
@@ -21,13 +22,13 @@ MOST_ISSUES = 100
 _event_decoder = msgspec.json.Decoder(WireEvent)
 _batch_decoder = msgspec.json.Decoder(WireBatch)
 _raw_batch_decoder = msgspec.json.Decoder(RawBatch)
-_plain_decoder = msgspec.json.Decoder()
 _canonical_encoder = msgspec.json.Encoder(order="deterministic", decimal_format="number")
 
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _QUOTES_OF_EVENTS = 2
 _ESCAPE = b"\\u00"
 _ESCAPED_NUL = b"\\u0000"
+_MISSING = re.compile(r"Object missing required field (?P<field>\w+)$")
 _BRACKETED_KEY = re.compile(r"\[\.\.\.\]")
 _PATH = re.compile(r" - at (?:`key` in )?`\$\.?(?P<path>[^`]*)`$")
 
@@ -46,7 +47,7 @@ class Decoded(msgspec.Struct, frozen=True):
 
 
 def decode_event(body: bytes, now_us: int) -> Decoded:
-    """Decode the body of a single event; raises AppError naming every bad field."""
+    """Decode the body of a single event; raises AppError naming what is wrong with it."""
     try:
         event = _event_decoder.decode(body)
     except _UNREADABLE as error:
@@ -127,7 +128,10 @@ def _issues_of(error: Exception, prefix: str = "") -> list[Issue]:
         text = str(error)
         found = _PATH.search(text)
         path = _BRACKETED_KEY.sub("", found["path"]) if found else ""
-        return [Issue(_join(prefix, path), _PATH.sub("", text).replace("`", ""))]
+        message = _PATH.sub("", text).replace("`", "")
+        if missing := _MISSING.match(message):
+            return [Issue(_join(prefix, _join(path, missing["field"])), "is required")]
+        return [Issue(_join(prefix, path), message)]
     raise AppError(Kind.INVALID, "MALFORMED_JSON", "The body is not well-formed JSON in UTF-8.")
 
 
@@ -153,25 +157,41 @@ def _look_at_keys(body: bytes, canonical: bytes, *, single: bool) -> int:
     decoded = canonical.count(b'"') + (0 if single else _QUOTES_OF_EVENTS)
     if body.count(b'"') == decoded and _ESCAPE not in body:
         return 0
-    _find_duplicate_keys(body)
-    document = _plain_decoder.decode(body)
+    document = _read_with_care(body)
     events: list[dict[str, object]] = [document] if single else document["events"]
     return sum(len(event.keys() - KNOWN_FIELDS) for event in events)
 
 
-def _find_duplicate_keys(body: bytes) -> None:
+def _read_with_care(body: bytes) -> Any:
+    """Read a body again, in a way that sees a key that came twice, and refuse it by its path."""
     try:
-        json.loads(body, object_pairs_hook=_distinct)
+        # numbers stay text: what nobody knows may be longer than Python turns into an integer
+        document = json.loads(
+            body, object_pairs_hook=_object, parse_int=str, parse_float=str, parse_constant=str
+        )
     except RecursionError:
         raise AppError(Kind.INVALID, "MALFORMED_JSON", "The JSON is nested too deeply.") from None
+    if isinstance(document, _Repeated):
+        _refuse([Issue(document[:100], "the same key is given twice in one object")])
+    return document
 
 
-def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    distinct = dict(pairs)
-    if len(distinct) != len(pairs):
-        seen: set[str] = set()
-        for key, _ in pairs:
-            if key in seen:
-                _refuse([Issue(key[:60], "the same key is given twice in one object")])
-            seen.add(key)
-    return distinct
+class _Repeated(str):
+    """Stands for an object in which a key came twice: the path to that key."""
+
+    __slots__ = ()
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any] | _Repeated:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        return _Repeated(
+            next(key for key, times in Counter(k for k, _ in pairs).items() if times > 1)
+        )
+    for key, value in pairs:
+        if isinstance(value, _Repeated):
+            return _Repeated(f"{key}.{value}")
+        for position, item in enumerate(value if isinstance(value, list) else ()):
+            if isinstance(item, _Repeated):
+                return _Repeated(f"{key}[{position}].{item}")
+    return members

@@ -1,5 +1,6 @@
 """Everything that happens to events between the request's body and its acknowledgement."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -19,6 +20,9 @@ from tokenwatcher_server.ingest.scope import Policy, Projects, Writer, choose_pr
 from tokenwatcher_server.kernel.clock import Clock
 from tokenwatcher_server.kernel.errors import AppError, Issue, Kind
 from tokenwatcher_server.observability.metrics import Metrics
+
+LARGE_BODY_BYTES = 500_000
+"""Larger than any batch of the SDK; decoding such a body takes a while."""
 
 
 class Prices(Protocol):
@@ -54,7 +58,10 @@ async def accept_event(parts: Ingest, writer: Writer, body: bytes) -> EventRecei
 async def accept_batch(parts: Ingest, writer: Writer, body: bytes) -> BatchReceipt:
     """Take a batch, whole or not at all; it is on disk when this returns. Raises AppError."""
     now_us = parts.clock.now_us()
-    decoded = decode_batch(body, now_us, most_events=parts.most_events)
+    if len(body) <= LARGE_BODY_BYTES:
+        decoded = decode_batch(body, now_us, most_events=parts.most_events)
+    else:  # others are not to wait for so long
+        decoded = await asyncio.to_thread(decode_batch, body, now_us, most_events=parts.most_events)
     batch, duplicates = await _store(parts, writer, decoded, now_us, single=False)
     return batch_receipt(batch, duplicates)
 

@@ -88,7 +88,7 @@ def new_price(
     """
     charged = per_request is not None or per_hour is not None
     if not tokens and not charged:
-        raise invalid("Give at least a rate for input, a price per request or hour, or free.")
+        raise invalid("Give a price: --input, --per-request, --per-hour, or --free.")
     if tokens and "input" not in tokens:
         raise _wrong("input", "is needed: input of any kind without its own rate is priced by it")
     if unknown := sorted(tokens.keys() - TOKEN_KINDS):

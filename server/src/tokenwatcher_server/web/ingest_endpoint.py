@@ -13,6 +13,7 @@ from tokenwatcher_server.ingest.pipeline import Ingest, accept_batch, accept_eve
 from tokenwatcher_server.ingest.receipt import BatchReceipt, EventReceipt
 from tokenwatcher_server.ingest.scope import Writer
 from tokenwatcher_server.kernel.errors import AppError, Kind
+from tokenwatcher_server.observability.logs import logger
 from tokenwatcher_server.settings import Settings
 from tokenwatcher_server.web.errors import headers_of, method_not_allowed, problem_of
 from tokenwatcher_server.web.middleware.envelope import (
@@ -38,6 +39,8 @@ def ingest_handlers(
     """The raw handlers by path."""
     limit = settings.ingest_max_body_bytes
     origins = frozenset(settings.ingest_allowed_origins)
+    if "*" in origins:
+        logger().warning("INGEST_ALLOWED_ORIGINS is *: pages of every site may send events")
     return {
         "/api/ingest": _Endpoint(keys, parts, accept_event, limit or EVENT_BYTES, origins),
         "/api/ingest/batch": _Endpoint(keys, parts, accept_batch, limit or BATCH_BYTES, origins),
@@ -99,7 +102,7 @@ class _Endpoint:
                 )
             return Reply(204, b"", headers=cors)
         problem = method_not_allowed(scope["state"]["request_id"])
-        return problem_reply(problem, {"Allow": "POST, OPTIONS"})
+        return problem_reply(problem, {"Allow": "POST, OPTIONS"} | _text(cors))
 
 
 def bearer(headers: Headers) -> str | None:

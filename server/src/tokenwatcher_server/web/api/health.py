@@ -44,7 +44,7 @@ async def metrics(request: Request[Any, Any, Any]) -> Response[bytes]:
             Kind.UNAUTHENTICATED, "UNAUTHENTICATED", "Metrics are for loopback or a read key."
         )
     body = generate_latest(services.metrics.registry) + await _store_figures(services)
-    return Response(body, media_type=CONTENT_TYPE_LATEST)
+    return Response(body, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 def _is_loopback(request: Request[Any, Any, Any]) -> bool:

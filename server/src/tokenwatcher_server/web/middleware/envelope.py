@@ -8,7 +8,6 @@
 
 import asyncio
 import re
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -25,7 +24,7 @@ Send = Callable[[Any], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers = Mapping[bytes, bytes]
 RawHandler = Callable[[Scope, Headers, Receive], Awaitable[Reply]]
-"""Answers a path without the framework. The headers are by name; a repeated name is in none."""
+"""Answers a path without the framework; see `headers_by_name`."""
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; script-src 'self'; style-src 'self'; object-src 'none'; "
@@ -128,11 +127,15 @@ def _request_id(given: bytes | None) -> str:
 
 
 def headers_by_name(pairs: Sequence[tuple[bytes, bytes]]) -> Headers:
-    """The headers by lower-case name; one that came twice says nothing certain and is left out."""
+    """The headers by lower-case name; the values of one that came twice are joined by a comma.
+
+    That is what they mean, and nothing that must come once can be read from it.
+    """
     headers = dict(pairs)
     if len(headers) != len(pairs):
-        times = Counter(name for name, _ in pairs)
-        headers = {name: value for name, value in headers.items() if times[name] == 1}
+        headers = {}
+        for name, value in pairs:
+            headers[name] = headers[name] + b", " + value if name in headers else value
     return headers
 
 
