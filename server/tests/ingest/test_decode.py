@@ -194,6 +194,7 @@ def test_text_is_kept_to_the_letter(text: str) -> None:
         {"k" * 61: 1},
         {"": 1},
         {"a": "v" * 301},
+        {"a": 10**400},
         {str(n): n for n in range(21)},
     ],
 )

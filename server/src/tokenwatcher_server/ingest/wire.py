@@ -19,7 +19,8 @@ Tier = Annotated[str, Meta(max_length=50)]
 Prose = Annotated[str, Meta(max_length=20_000)]
 ProjectReference = Annotated[str, Meta(max_length=100)]
 TagKey = Annotated[str, Meta(min_length=1, max_length=60)]
-TagValue = Annotated[str, Meta(max_length=300)] | int | float | bool | None
+Integer64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+TagValue = Annotated[str, Meta(max_length=300)] | Integer64 | float | bool | None
 Tags = Annotated[dict[TagKey, TagValue], Meta(max_length=20)]
 ToolCalls = Annotated[dict[TagKey, Annotated[int, Meta(ge=0, le=1_000_000)]], Meta(max_length=20)]
 
