@@ -1,5 +1,6 @@
 """Writes docs/settings.md and docs/cli.md from the code; a test compares them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -39,24 +40,23 @@ def _shown(value: object) -> str:
 def cli_page() -> str:
     """The help of every command, as a terminal shows it."""
     sections = ["# Command line", ""]
-    for path, command in _commands((), main):
-        sections += [f"## `{' '.join(('tokenwatcher', *path))}`", "", "```"]
-        with click.Context(command, info_name=" ".join(("tokenwatcher", *path))) as context:
-            context.max_content_width = context.terminal_width = WIDTH
-            sections += [command.get_help(context), "```", ""]
+    for context in _contexts(main, "tokenwatcher", None):
+        sections += [f"## `{context.command_path}`", "", "```"]
+        context.max_content_width = context.terminal_width = WIDTH
+        sections += [context.command.get_help(context), "```", ""]
     return "\n".join(sections)
 
 
-def _commands(
-    path: tuple[str, ...], command: click.Command
-) -> list[tuple[tuple[str, ...], click.Command]]:
-    found = [(path, command)]
+def _contexts(
+    command: click.Command, name: str, parent: click.Context | None
+) -> Iterator[click.Context]:
+    """A command's context, as the command line would make it, and those of the ones within."""
+    context = click.Context(command, info_name=name, parent=parent, **command.context_settings)
+    yield context
     if isinstance(command, click.Group):
-        context = click.Context(command)
-        for name in command.list_commands(context):
-            if (inner := command.get_command(context, name)) is not None:
-                found += _commands((*path, name), inner)
-    return found
+        for inner in command.list_commands(context):
+            if (found := command.get_command(context, inner)) is not None:
+                yield from _contexts(found, inner, context)
 
 
 PAGES = {"settings.md": settings_page, "cli.md": cli_page}

@@ -47,7 +47,7 @@ def test_a_rate_is_stored_exactly(picodollars_for_a_token: int) -> None:
         ({"tokens": {"input": "cheap"}}, "not an amount"),
         ({"tokens": {"output": "1"}}, "input: is needed"),
         ({"tokens": {"input": "1", "thoughts": "1"}}, "thoughts: is not a kind of tokens"),
-        ({"tokens": {}}, "Give at least a rate"),
+        ({"tokens": {}}, "Give a price: --input"),
         ({"tokens": {}, "per_request": "1001"}, "must be from 0"),
         ({"provider": "open*"}, "provider: must be"),
         ({"provider": " "}, "provider: must be"),
