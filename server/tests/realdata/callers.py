@@ -14,7 +14,8 @@ import anthropic
 import httpx
 import openai
 from google import genai
-from google.auth.credentials import AnonymousCredentials
+
+from sdk.tests.recorded.drivers.google import Nobody
 
 Exchange = dict[str, Any]
 OPENAI_PATHS = (
@@ -145,7 +146,7 @@ def _google(
             vertexai=True,
             project="made-up",
             location="global",
-            credentials=_Nobody(),
+            credentials=Nobody(),
             http_options=options,
         )
     else:
@@ -160,21 +161,6 @@ def _google(
         return models.generate_content(model=model, contents="hello")
 
     return call
-
-
-class _Nobody(AnonymousCredentials):
-    """Credentials that say a token, which the client of Vertex wants to see."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.token = "made-up"
-
-    @property
-    def expired(self) -> bool:
-        return False
-
-    def refresh(self, request: Any) -> None:
-        pass
 
 
 def _plain(exchange: Exchange, url: str) -> Callable[[], Any]:

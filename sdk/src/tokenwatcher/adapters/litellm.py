@@ -28,10 +28,8 @@ class TokenWatcherLogger(CustomLogger):  # type: ignore[misc]  # untyped where i
         if kwargs.get("cache_hit"):
             return
         usage = getattr(response_obj, "usage", None)
-        asked, answered = (
-            _part(usage, "prompt_tokens_details"),
-            _part(usage, "completion_tokens_details"),
-        )
+        asked = getattr(usage, "prompt_tokens_details", None)
+        answered = getattr(usage, "completion_tokens_details", None)
         first = kwargs.get("completion_start_time")
         streaming = bool(kwargs.get("stream"))
         self._watcher().track_manual(
@@ -95,10 +93,6 @@ def _tags(kwargs: dict[str, Any]) -> dict[str, Any] | None:
     metadata = (kwargs.get("litellm_params") or {}).get("metadata") or {}
     tags = metadata.get("tags")
     return tags if isinstance(tags, dict) else None
-
-
-def _part(usage: Any, name: str) -> Any:
-    return getattr(usage, name, None)
 
 
 def _milliseconds(start: Any, end: Any) -> float | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from tokenwatcher.begun import Call
@@ -157,10 +158,24 @@ def tap(response: Any, body: Body) -> None:
     response.close = _close(response.close, body)
 
 
+@contextmanager
+def _reading(body: Body) -> Iterator[None]:
+    """Say that the body is being read, and end it where reading fails."""
+    body.reading = True
+    try:
+        yield
+    except GeneratorExit:  # the app reads no more of it; closing says what that means
+        raise
+    except BaseException as error:
+        body.end(error, complete=False)
+        raise
+    finally:
+        body.reading = False
+
+
 def _iter_bytes(original: Callable[..., Iterator[bytes]], body: Body) -> Callable[..., Any]:
     def iter_bytes(*args: Any, **kwargs: Any) -> Iterator[bytes]:
-        body.reading = True
-        try:
+        with _reading(body):
             for piece in original(*args, **kwargs):
                 shown = body.take(piece)
                 if shown:
@@ -168,13 +183,6 @@ def _iter_bytes(original: Callable[..., Iterator[bytes]], body: Body) -> Callabl
                     yield shown
                     body.reading = True
             rest = body.rest()
-        except GeneratorExit:
-            raise
-        except BaseException as error:
-            body.end(error, complete=False)
-            raise
-        finally:
-            body.reading = False
         body.end(None, complete=True)
         if rest:
             yield rest
@@ -184,8 +192,7 @@ def _iter_bytes(original: Callable[..., Iterator[bytes]], body: Body) -> Callabl
 
 def _aiter_bytes(original: Callable[..., AsyncIterator[bytes]], body: Body) -> Callable[..., Any]:
     async def aiter_bytes(*args: Any, **kwargs: Any) -> AsyncIterator[bytes]:
-        body.reading = True
-        try:
+        with _reading(body):
             async for piece in original(*args, **kwargs):
                 shown = body.take(piece)
                 if shown:
@@ -193,13 +200,6 @@ def _aiter_bytes(original: Callable[..., AsyncIterator[bytes]], body: Body) -> C
                     yield shown
                     body.reading = True
             rest = body.rest()
-        except GeneratorExit:
-            raise
-        except BaseException as error:
-            body.end(error, complete=False)
-            raise
-        finally:
-            body.reading = False
         body.end(None, complete=True)
         if rest:
             yield rest

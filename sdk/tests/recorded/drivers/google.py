@@ -39,7 +39,7 @@ def connect(address: str, asynchronous: bool) -> Any:  # noqa: ARG001  # one cli
             vertexai=True,
             project="made-up",
             location="global",
-            credentials=_Nobody(),
+            credentials=Nobody(),
             http_options=options,
         )
     return genai.Client(api_key="made-up", http_options=options)
@@ -58,7 +58,7 @@ def call(client: Any, exchange: Exchange, asynchronous: bool) -> Any:
     return client.models.generate_content(model=model, contents="Hello!")
 
 
-class _Nobody(AnonymousCredentials):
+class Nobody(AnonymousCredentials):
     """Credentials that say a token, which the client of Vertex wants to see."""
 
     def __init__(self) -> None:

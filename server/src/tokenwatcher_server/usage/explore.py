@@ -1,6 +1,7 @@
 """Any measures by any dimensions: totals, groups, how they went over time, and the time before."""
 
 from collections.abc import Mapping, Sequence
+from typing import get_args
 
 import msgspec
 from msgspec.structs import replace
@@ -29,22 +30,13 @@ from tokenwatcher_server.usage.table import (
 SHOWN_ROWS = 100
 MOST_BEFORE = 10_000
 MOST_SERIES = 7
-SUMMABLE: frozenset[Measure] = frozenset(
-    {
-        "cost",
-        "input_tokens",
-        "output_tokens",
-        "total_tokens",
-        "cache_read_tokens",
-        "cache_write_tokens",
-        "reasoning_tokens",
-        "calls",
-        "errors",
-        "unpriced",
-        "cache_savings",
-        "reported_cost",
-    }
-)
+SUMMABLE: frozenset[Measure] = frozenset(get_args(Measure)) - {
+    "latency_avg",
+    "latency_p50",
+    "latency_p95",
+    "time_to_first_token_p50",
+    "users",
+}
 """Measures of which the whole is the sum of its parts: they can be stacked and shared out."""
 SAID: tuple[Measure, ...] = ("cost", "calls", "unpriced")
 """What the sentence over a page says, whatever is asked for."""
