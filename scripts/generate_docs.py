@@ -1,5 +1,6 @@
-"""Writes docs/settings.md and docs/cli.md from the code; a test compares them."""
+"""Writes docs/settings.md and docs/cli.md, or the same into a folder given, from the code."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,5 +63,6 @@ def _contexts(
 PAGES = {"settings.md": settings_page, "cli.md": cli_page}
 
 if __name__ == "__main__":
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else DOCS
     for name, page in PAGES.items():
-        (DOCS / name).write_text(page(), encoding="utf-8")
+        (folder / name).write_text(page(), encoding="utf-8")

@@ -1,18 +1,27 @@
 """What the documentation says is what the code does."""
 
-import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[3]
-GENERATED = runpy.run_path(str(ROOT / "scripts" / "generate_docs.py"))["PAGES"]
 
 
-@pytest.mark.parametrize("name", sorted(GENERATED))
-def test_a_generated_page_is_up_to_date(name: str) -> None:
+# In a process of its own: click keeps what an earlier test of the same process made of a command.
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("docs")
+    script = ROOT / "scripts" / "generate_docs.py"
+    subprocess.run([sys.executable, str(script), str(folder)], check=True)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["cli.md", "settings.md"])
+def test_a_generated_page_is_up_to_date(generated: Path, name: str) -> None:
     written = (ROOT / "docs" / name).read_text(encoding="utf-8")
-    assert written == GENERATED[name](), "run `make docs`"
+    assert written == (generated / name).read_text(encoding="utf-8"), "run `make docs`"
 
 
 def test_every_command_the_readme_names_exists() -> None:
