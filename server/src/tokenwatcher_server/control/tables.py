@@ -2,15 +2,18 @@
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     Index,
+    Integer,
     LargeBinary,
     MetaData,
     String,
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData(
@@ -72,9 +75,44 @@ users = Table(
     metadata,
     _id(),
     Column("username", String(200), nullable=False, unique=True),
-    Column("password_hash", String(255), nullable=False),  # argon2id
+    Column("password_hash", String(255), nullable=False),  # argon2id; empty: has no password
     _instant("created_at"),
     _instant("password_changed_at"),
+    Column("owns_instance", Boolean, nullable=False, server_default=false()),
+)
+
+memberships = Table(
+    "memberships",
+    metadata,
+    Column("workspace_id", ForeignKey("workspaces.id"), primary_key=True),
+    Column("user_id", ForeignKey("users.id"), primary_key=True),
+    Column("role", String(10), nullable=False),  # owner, admin, member, viewer
+    _instant("created_at"),
+    Index("ix_memberships_user_id", "user_id"),
+)
+
+invitations = Table(
+    "invitations",
+    metadata,
+    _id(),
+    Column("hash", LargeBinary(32), nullable=False, unique=True),  # SHA-256 of the link's token
+    Column("workspace_id", ForeignKey("workspaces.id"), nullable=False),
+    Column("role", String(10), nullable=False),
+    Column("note", String(100), nullable=False),  # for whom it is
+    Column("invited_by", ForeignKey("users.id"), nullable=True),  # null: the command line
+    _instant("created_at"),
+    _instant("expires_at"),
+    _instant("used_at", nullable=True),
+    Index("ix_invitations_workspace_id", "workspace_id"),
+)
+
+oidc_identities = Table(
+    "oidc_identities",
+    metadata,
+    Column("issuer", String(500), primary_key=True),
+    Column("subject", String(255), primary_key=True),
+    Column("user_id", ForeignKey("users.id"), nullable=False),
+    _instant("created_at"),
 )
 
 sessions = Table(
@@ -95,6 +133,35 @@ sign_in_links = Table(
     Column("user_id", ForeignKey("users.id"), nullable=False),
     _instant("expires_at"),
     _instant("used_at", nullable=True),
+)
+
+sign_in_failures = Table(
+    "sign_in_failures",  # so that who guesses passwords waits, whichever process is asked
+    metadata,
+    Column("hash", LargeBinary(32), primary_key=True),  # SHA-256 of the account and the address
+    Column("failures", Integer, nullable=False),
+    _instant("waits_until"),
+)
+
+audit_log = Table(
+    "audit_log",  # triggers refuse to change or remove a row
+    metadata,
+    _id(),
+    _instant("at"),
+    Column("actor_kind", String(10), nullable=False),  # user, key, command, visitor
+    Column("actor_id", String(36), nullable=True),
+    Column("actor_name", String(200), nullable=False),
+    Column("address", String(64), nullable=True),
+    Column("action", String(50), nullable=False),  # such as key.create
+    Column("object_kind", String(20), nullable=False),
+    Column("object_id", String(64), nullable=True),
+    Column("object_name", String(300), nullable=False),
+    Column("workspace_id", String(36), nullable=True),  # outlives the workspace; null: the instance
+    Column("before", Text, nullable=True),  # JSON, without secrets
+    Column("after", Text, nullable=True),
+    Column("request_id", String(64), nullable=True),
+    Index("ix_audit_log_workspace_id_at", "workspace_id", "at"),
+    Index("ix_audit_log_at", "at"),
 )
 
 custom_prices = Table(
