@@ -65,17 +65,20 @@ class Instance:
         return json.loads(done.stdout)
 
     def key(self, *options: str) -> str:
-        """A new key; a project key of the default project unless the options say otherwise.
-
-        The command runs in this process, as starting one takes longer than most tests do, and
-        in a thread of its own, as some tests have a loop running in theirs.
-        """
-        command = ["keys", "create", *options, "--data-dir", str(self.data_dir), "--json"]
-        with ThreadPoolExecutor(1) as thread:
-            done = thread.submit(CliRunner().invoke, main, command).result()
-        assert done.exit_code == 0, done.output
-        raw: str = json.loads(done.stdout)["rawKey"]
+        """A new key; a project key of the default project unless the options say otherwise."""
+        raw: str = json.loads(self.command("keys", "create", *options, "--json"))["rawKey"]
         return raw
+
+    def command(self, *arguments: str, given: str = "") -> str:
+        """Run a command in this process, as starting one takes longer than most tests do.
+
+        It has a thread of its own, as some tests have a loop running in theirs.
+        """
+        whole = [*arguments, "--data-dir", str(self.data_dir)]
+        with ThreadPoolExecutor(1) as thread:
+            done = thread.submit(CliRunner().invoke, main, whole, input=given).result()
+        assert done.exit_code == 0, done.output
+        return done.stdout
 
     def client(self, key: str | None = None, **options: Any) -> httpx.Client:
         headers = {"Authorization": f"Bearer {key}"} if key else {}

@@ -53,3 +53,20 @@ def signed_in(visitor: Callable[[], httpx.Client]) -> Callable[[], httpx.Client]
         return client
 
     return browser
+
+
+@pytest.fixture
+def person(door: Any, visitor: Callable[[], httpx.Client]) -> Callable[..., httpx.Client]:
+    """Opens browsers of people with a role in a workspace, by its slug."""
+
+    def browser(role: str, workspace: str = "default") -> httpx.Client:
+        name = f"{role}-{next(ADDRESSES)}"
+        place = ("--role", role, "--workspace", workspace)
+        door.command("users", "create", name, *place, given=PASSWORD)
+        client = visitor()
+        credentials = {"username": name, "password": PASSWORD}
+        assert client.post("/api/auth/login", json=credentials).status_code == 200
+        client.headers["X-CSRF-Token"] = client.get("/api/auth/csrf").json()["csrfToken"]
+        return client
+
+    return browser

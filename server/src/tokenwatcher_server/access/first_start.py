@@ -4,9 +4,10 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tokenwatcher_server.access.keys import NewKey, create_key
+from tokenwatcher_server.access.members import add_member
 from tokenwatcher_server.access.passwords import Passwords, generate_password
 from tokenwatcher_server.access.projects import list_projects
-from tokenwatcher_server.access.users import count_users, create_user
+from tokenwatcher_server.access.users import count_users, create_user, list_users
 from tokenwatcher_server.access.workspaces import DEFAULT, create_workspace, list_workspaces
 from tokenwatcher_server.control.database import Database
 
@@ -42,13 +43,16 @@ async def first_start(
         if await count_users(connection):  # made by the command line, with a password of their own
             generated = None
         else:
-            await create_user(connection, username, password_hash, now_us)
+            await create_user(connection, username, password_hash, now_us, owns_instance=True)
         key = await _first_key(connection, now_us)
     return Welcome(username, generated, key.raw)
 
 
 async def _first_key(connection: AsyncConnection, now_us: int) -> NewKey:
     workspace = await create_workspace(connection, DEFAULT, now_us)
+    for user in await list_users(connection):
+        if user.owns_instance:
+            await add_member(connection, workspace.id, user.id, "owner", now_us)
     [project] = await list_projects(connection, workspace.id)
     return await create_key(
         connection,

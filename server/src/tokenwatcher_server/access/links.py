@@ -6,7 +6,7 @@ from hashlib import sha256
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tokenwatcher_server.access.users import User
+from tokenwatcher_server.access.users import USER_COLUMNS, User
 from tokenwatcher_server.control.tables import sign_in_links, users
 from tokenwatcher_server.kernel.clock import MICROSECONDS
 from tokenwatcher_server.kernel.ids import UserId
@@ -47,9 +47,9 @@ async def use_link(connection: AsyncConnection, token: str, now_us: int) -> User
     if not done.rowcount:
         return None
     query = (
-        select(users.c.id, users.c.username, users.c.created_at)
+        select(*USER_COLUMNS)
         .join(sign_in_links, sign_in_links.c.user_id == users.c.id)
         .where(sign_in_links.c.hash == _hash(token))
     )
     row = (await connection.execute(query)).one()
-    return User(UserId(row.id), row.username, row.created_at)
+    return User(*row)

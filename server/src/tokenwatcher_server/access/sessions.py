@@ -14,12 +14,11 @@ import msgspec
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tokenwatcher_server.access.users import User
+from tokenwatcher_server.access.users import USER_COLUMNS, User
 from tokenwatcher_server.control.database import Database
 from tokenwatcher_server.control.tables import sessions, users
 from tokenwatcher_server.kernel.clock import MICROSECONDS
 from tokenwatcher_server.kernel.errors import AppError
-from tokenwatcher_server.kernel.ids import UserId
 
 LIFETIME_SECONDS = 12 * 3600
 IDLE_SECONDS = 2 * 3600
@@ -63,7 +62,7 @@ async def find_session(database: Database, session_id: str, now_us: int) -> Sess
     if not _ID.match(session_id):
         return None
     query = (
-        select(users.c.id, users.c.username, users.c.created_at, sessions.c.last_seen_at)
+        select(*USER_COLUMNS, sessions.c.last_seen_at)
         .join(users, users.c.id == sessions.c.user_id)
         .where(
             sessions.c.hash == _hash(session_id),
@@ -78,7 +77,7 @@ async def find_session(database: Database, session_id: str, now_us: int) -> Sess
     if now_us - row.last_seen_at > SEEN_EVERY_US:
         with suppress(AppError):  # a full disk is no reason to show nothing
             await _note_use(database, session_id, now_us)
-    return Session(session_id, User(UserId(row.id), row.username, row.created_at))
+    return Session(session_id, User(*row[:-1]))
 
 
 async def end_session(connection: AsyncConnection, session_id: str) -> None:

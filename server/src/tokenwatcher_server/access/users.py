@@ -10,22 +10,31 @@ from tokenwatcher_server.kernel.errors import Issue, invalid
 from tokenwatcher_server.kernel.ids import UserId, new_id
 
 LONGEST_USERNAME = 200
+USER_COLUMNS = (users.c.id, users.c.username, users.c.created_at, users.c.owns_instance)
+"""What a User is made of, in its order."""
 
 
 class User(msgspec.Struct, frozen=True, rename="camel"):
     id: UserId
     username: str
     created_at: int
+    owns_instance: bool = False
+    """Owns the whole instance: an owner of every workspace, now and later."""
 
 
 async def create_user(
-    connection: AsyncConnection, username: str, password_hash: str, now_us: int
+    connection: AsyncConnection,
+    username: str,
+    password_hash: str,
+    now_us: int,
+    *,
+    owns_instance: bool = False,
 ) -> User:
-    """Make a user; raises AppError where the name is taken or is none (see `checked_name`)."""
+    """Make a user, who belongs to no workspace yet; raises AppError where the name is taken or is none (see `checked_name`)."""
     username = checked_name(username, "username", longest=LONGEST_USERNAME)
     if await find_user(connection, username) is not None:
         raise invalid("The username is taken.", Issue("username", "is taken"))
-    made = User(UserId(new_id()), username, now_us)
+    made = User(UserId(new_id()), username, now_us, owns_instance)
     await connection.execute(
         insert(users).values(
             **msgspec.structs.asdict(made),
@@ -37,7 +46,7 @@ async def create_user(
 
 
 async def list_users(connection: AsyncConnection) -> list[User]:
-    query = select(users.c.id, users.c.username, users.c.created_at).order_by(users.c.created_at)
+    query = select(*USER_COLUMNS).order_by(users.c.created_at)
     return [User(*row) for row in await connection.execute(query)]
 
 
@@ -51,7 +60,17 @@ async def find_user(connection: AsyncConnection, username: str) -> tuple[User, s
     row = (await connection.execute(query)).mappings().one_or_none()
     if row is None:
         return None
-    return User(row["id"], row["username"], row["created_at"]), row["password_hash"]
+    user = User(row["id"], row["username"], row["created_at"], row["owns_instance"])
+    return user, row["password_hash"]
+
+
+async def end_sessions(
+    connection: AsyncConnection, user_id: UserId, *, but: bytes | None = None
+) -> None:
+    """Sign a person out everywhere, but for the session with this hash; their links end too."""
+    ended = delete(sessions).where(sessions.c.user_id == user_id)
+    await connection.execute(ended if but is None else ended.where(sessions.c.hash != but))
+    await connection.execute(delete(sign_in_links).where(sign_in_links.c.user_id == user_id))
 
 
 async def set_password(
@@ -63,5 +82,4 @@ async def set_password(
         .where(users.c.id == user_id)
         .values(password_hash=password_hash, password_changed_at=now_us)
     )
-    await connection.execute(delete(sessions).where(sessions.c.user_id == user_id))
-    await connection.execute(delete(sign_in_links).where(sign_in_links.c.user_id == user_id))
+    await end_sessions(connection, user_id)

@@ -7,7 +7,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tokenwatcher_server.access.names import checked_name
 from tokenwatcher_server.access.projects import create_project
 from tokenwatcher_server.access.slugs import slug_of
-from tokenwatcher_server.control.tables import api_keys, projects, workspaces
+from tokenwatcher_server.control.tables import (
+    api_keys,
+    invitations,
+    memberships,
+    projects,
+    workspaces,
+)
 from tokenwatcher_server.kernel.errors import AppError, Kind
 from tokenwatcher_server.kernel.ids import WorkspaceId, new_id
 
@@ -59,7 +65,7 @@ async def rename_workspace(
 async def delete_workspace(connection: AsyncConnection, workspace_id: WorkspaceId) -> None:
     """Remove an empty workspace; raises AppError (409) while it has keys that hold.
 
-    Revoked keys go with it. Whether it has events is for the caller to check.
+    Revoked keys go with it, as do its members and invitations. Whether it has events is for the caller to check.
     """
     holding = select(func.count()).where(
         api_keys.c.workspace_id == workspace_id, api_keys.c.revoked_at.is_(None)
@@ -69,5 +75,6 @@ async def delete_workspace(connection: AsyncConnection, workspace_id: WorkspaceI
             Kind.CONFLICT, "STILL_IN_USE", "The workspace still has API keys; revoke them first."
         )
     await connection.execute(delete(api_keys).where(api_keys.c.workspace_id == workspace_id))
-    await connection.execute(delete(projects).where(projects.c.workspace_id == workspace_id))
+    for table in (memberships, invitations, projects):
+        await connection.execute(delete(table).where(table.c.workspace_id == workspace_id))
     await connection.execute(delete(workspaces).where(workspaces.c.id == workspace_id))

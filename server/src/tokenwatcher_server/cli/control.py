@@ -1,6 +1,8 @@
 """Runs a command's work in one transaction of the control database."""
 
 import asyncio
+import getpass
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
@@ -9,6 +11,7 @@ import click
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tokenwatcher_server.cli.instance import settings_of
+from tokenwatcher_server.control.audit import Actor
 from tokenwatcher_server.control.database import FILE_NAME, Database, control_url
 from tokenwatcher_server.control.migrate import migrate
 from tokenwatcher_server.kernel.errors import AppError, InstanceRefused
@@ -19,6 +22,14 @@ Result = TypeVar("Result")
 def is_instance(data_dir: Path) -> bool:
     """Whether a server was ever started with these settings."""
     return settings_of(data_dir).database_url is not None or (data_dir / FILE_NAME).exists()
+
+
+def operator() -> Actor:
+    """Who runs this command, for the audit log: the name of their account on this machine."""
+    try:
+        return Actor("command", getpass.getuser())
+    except (KeyError, OSError):  # a container may run as a number that has no name
+        return Actor("command", f"user {os.getuid()}")
 
 
 def with_control(data_dir: Path, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:

@@ -9,12 +9,17 @@ from urllib.parse import urlsplit
 
 from litestar import Request
 from litestar.di import NamedDependency
+from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 
+from tokenwatcher_server.access.members import roles_of
 from tokenwatcher_server.access.posture import is_loopback
 from tokenwatcher_server.access.principal import Principal
-from tokenwatcher_server.access.workspaces import list_workspaces
+from tokenwatcher_server.access.roles import Right
+from tokenwatcher_server.access.sessions import Session
+from tokenwatcher_server.access.users import User
 from tokenwatcher_server.events.query import Scope
 from tokenwatcher_server.kernel.errors import AppError, Kind
+from tokenwatcher_server.kernel.ids import UserId
 from tokenwatcher_server.web.client_address import is_behind_proxy
 from tokenwatcher_server.web.csrf import check_change
 from tokenwatcher_server.web.ingest_endpoint import bearer
@@ -23,6 +28,7 @@ from tokenwatcher_server.web.services import Services, services_of
 from tokenwatcher_server.web.sign_in import session_of
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+AT_THIS_MACHINE = User(UserId(""), "this machine", 0, owns_instance=True)
 
 AnyRequest = Request[Any, Any, Any]
 Caller = NamedDependency[Principal]
@@ -30,7 +36,26 @@ Caller = NamedDependency[Principal]
 
 
 async def principal_of(request: AnyRequest) -> Principal:
-    """Who asks. Raises AppError: 401 for nobody, 403 for a key that may not or a bad token."""
+    """Who asks, and for what. Raises AppError: 401 for nobody, 403 for who may not or a bad token.
+
+    A route names the right that it takes (`right="keys.change"`); one that only reads and
+    names none takes `usage.see`, any other that names none is closed.
+    """
+    principal = await _known_caller(request)
+    return principal.coming_for(right_of(request.route_handler))
+
+
+def right_of(handler: BaseRouteHandler) -> Right:
+    """The right that a route takes; raises AppError (403) for one that should name it and doesn't."""
+    found: Right | None = handler.opt.get("right")
+    if found is None and isinstance(handler, HTTPRouteHandler) and handler.http_methods == {"GET"}:
+        return "usage.see"
+    if found is None:
+        raise AppError(Kind.FORBIDDEN, "ROLE_TOO_LOW", "Nobody may do this.")
+    return found
+
+
+async def _known_caller(request: AnyRequest) -> Principal:
     if "authorization" in request.headers:
         return await _key_principal(request)
     services = services_of(request)
@@ -43,7 +68,7 @@ async def principal_of(request: AnyRequest) -> Principal:
         _check_own_name(request, services)
     if request.method not in SAFE_METHODS:
         await check_change(request, session)
-    return Principal(await _whole_scope(services), session=session)
+    return await _person(services, session)
 
 
 async def read_key_of(request: AnyRequest) -> Principal | None:
@@ -81,10 +106,13 @@ async def _key_principal(request: AnyRequest) -> Principal:
     if request.method not in SAFE_METHODS:
         raise AppError(Kind.FORBIDDEN, "WRONG_KEY_KIND", "A read key changes nothing.")
     projects = None if key.project_id is None else (key.project_id,)
-    return Principal(Scope((key.workspace_id,), projects), key=key)
+    return Principal(scope=Scope((key.workspace_id,), projects), key=key)
 
 
-async def _whole_scope(services: Services) -> Scope:
+async def _person(services: Services, session: Session | None) -> Principal:
+    """Somebody with a session; without one, who sits at a machine where sign-in is off."""
+    owner = session is None or session.user.owns_instance
     async with services.database.reading() as connection:
-        found = await list_workspaces(connection)
-    return Scope(tuple(workspace.id for workspace in found))
+        roles = await roles_of(connection, AT_THIS_MACHINE if session is None else session.user)
+    scope = Scope(tuple(roles))
+    return Principal(scope=scope, roles=roles, owns_instance=owner, session=session)

@@ -12,6 +12,7 @@ import msgspec
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Request
 
+from tokenwatcher_server.access.roles import Right
 from tokenwatcher_server.kernel import clock, money
 from tokenwatcher_server.usage import text
 from tokenwatcher_server.web.errors import Problem
@@ -29,6 +30,8 @@ class NavEntry(msgspec.Struct, frozen=True):
     """The letter after `g` that leads here."""
     question: str = ""
     """What the page is asked first."""
+    right: Right = "usage.see"
+    """Who doesn't hold it anywhere is not led here."""
 
 
 class NavGroup(msgspec.Struct, frozen=True):

@@ -21,6 +21,7 @@ class Rebuilt(msgspec.Struct, frozen=True, rename="camel"):
     "/api/admin/rebuild-rollups",
     status_code=200,
     summary="Make derived totals anew; harmless where the store keeps none",
+    right="totals.rebuild",
 )
 async def rebuild_rollups(request: Request[Any, Any, Any]) -> Rebuilt:
     secret = services_of(request).settings.rollup_rebuild_secret

@@ -48,15 +48,22 @@ def _refuse_doubled(pairs: list[tuple[str, object]]) -> None:
         raise invalid(f"The body {message}.", Issue("", message))
 
 
-@post("/api/auth/logout", status_code=200, summary="End this session, on the server too")
+@post(
+    "/api/auth/logout",
+    status_code=200,
+    summary="End this session, on the server too",
+    right="account.change",
+)
 async def logout(request: AnyRequest, principal: Caller) -> Response[Done]:
     return await sign_out(request, principal, Response(Done(success=True)))
 
 
-@get("/api/auth/csrf", summary="A CSRF token for this session, also as a readable cookie")
+@get(
+    "/api/auth/csrf",
+    summary="A CSRF token for this session, also as a readable cookie",
+    right="account.change",
+)
 async def csrf(request: AnyRequest, principal: Caller) -> Response[CsrfToken]:
-    if principal.key is not None:
-        raise AppError(Kind.FORBIDDEN, "WRONG_KEY_KIND", "A key needs no CSRF token.")
     token = token_of(request, principal.session)
     return Response(CsrfToken(token), cookies=[token_cookie(request, token)])
 

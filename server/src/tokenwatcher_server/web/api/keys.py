@@ -83,6 +83,7 @@ async def _visible(request: AnyRequest, principal: Principal, key_id: str) -> Ke
         found = await access.find_key(connection, key_id)
     if found is None or not _may_see(principal, found):
         raise not_found("There is no such key in what you may see.")
+    principal.check(found.workspace_id)
     return found
 
 
@@ -93,7 +94,7 @@ async def list_keys(request: AnyRequest, principal: Caller) -> ManyKeys:
     return ManyKeys([view(record) for record in found if _may_see(principal, record)])
 
 
-@post("/api/api-keys", summary="Make a key; its raw form is shown this once")
+@post("/api/api-keys", summary="Make a key; its raw form is shown this once", right="keys.change")
 async def create_key(
     request: AnyRequest, principal: Caller, data: JSONBody[KeyBody]
 ) -> NewKeyAnswer:
@@ -118,7 +119,7 @@ async def create_key(
     return NewKeyAnswer(view(made.record), made.raw, WARNING)
 
 
-@patch("/api/api-keys/{key_id:str}", summary="Give a key another name")
+@patch("/api/api-keys/{key_id:str}", summary="Give a key another name", right="keys.change")
 async def rename_key(
     request: AnyRequest, principal: Caller, key_id: FromPath[str], data: JSONBody[KeyChange]
 ) -> OneKey:
@@ -128,7 +129,7 @@ async def rename_key(
     return OneKey(view(await _visible(request, principal, key_id)))
 
 
-@delete("/api/api-keys/{key_id:str}", summary="Revoke a key, at once")
+@delete("/api/api-keys/{key_id:str}", summary="Revoke a key, at once", right="keys.change")
 async def revoke_key(request: AnyRequest, principal: Caller, key_id: FromPath[str]) -> None:
     services = services_of(request)
     await _visible(request, principal, key_id)

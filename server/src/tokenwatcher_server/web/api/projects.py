@@ -10,12 +10,14 @@ from tokenwatcher_server.access import projects as access
 from tokenwatcher_server.access.principal import Principal
 from tokenwatcher_server.access.projects import Environment, Project
 from tokenwatcher_server.access.workspaces import DEFAULT
+from tokenwatcher_server.control.audit import Entry
 from tokenwatcher_server.events.query import Scope
 from tokenwatcher_server.kernel.clock import iso
 from tokenwatcher_server.kernel.errors import AppError, Kind, not_found
 from tokenwatcher_server.kernel.ids import WorkspaceId
 from tokenwatcher_server.usage.holds import holds_events
 from tokenwatcher_server.web.api.workspaces import Name, visible
+from tokenwatcher_server.web.audit import note
 from tokenwatcher_server.web.auth import Caller
 from tokenwatcher_server.web.services import services_of
 
@@ -61,6 +63,18 @@ def view(project: Project) -> ProjectView:
     )
 
 
+def _entry(verb: str, project: Project, *, before: object = None, after: object = None) -> Entry:
+    return Entry(
+        action=f"project.{verb}",
+        object_kind="project",
+        object_name=project.name,
+        object_id=project.id,
+        workspace_id=project.workspace_id,
+        before=before,
+        after=after,
+    )
+
+
 def may_see(principal: Principal, project: Project) -> bool:
     scope = principal.scope
     return project.workspace_id in scope.workspaces and (
@@ -69,11 +83,15 @@ def may_see(principal: Principal, project: Project) -> bool:
 
 
 async def visible_project(request: AnyRequest, principal: Principal, project_id: str) -> Project:
-    """The project, if this caller may see it; raises AppError (404) otherwise."""
+    """The project, if the caller holds in its workspace what the route takes.
+
+    Raises AppError: 404 for one that they don't see, 403 where their role is too low.
+    """
     async with services_of(request).database.reading() as connection:
         found = await access.find_project(connection, project_id)
     if found is None or not may_see(principal, found):
         raise not_found("There is no such project in what you may see.")
+    principal.check(found.workspace_id)
     return found
 
 
@@ -89,7 +107,7 @@ async def list_projects(
     return ManyProjects([view(project) for project in found if may_see(principal, project)])
 
 
-@post("/api/projects", summary="Make a project")
+@post("/api/projects", summary="Make a project", right="projects.change")
 async def create_project(
     request: AnyRequest, principal: Caller, data: JSONBody[ProjectBody]
 ) -> OneProject:
@@ -99,6 +117,7 @@ async def create_project(
         made = await access.create_project(
             connection, workspace.id, data.name, data.environment, services.clock.now_us()
         )
+        await note(connection, request, principal, _entry("create", made, after=view(made)))
     return OneProject(view(made))
 
 
@@ -109,7 +128,11 @@ async def one_project(
     return OneProject(view(await visible_project(request, principal, project_id)))
 
 
-@patch("/api/projects/{project_id:str}", summary="Change a project's name or environment")
+@patch(
+    "/api/projects/{project_id:str}",
+    summary="Change a project's name or environment",
+    right="projects.change",
+)
 async def change_project(
     request: AnyRequest,
     principal: Caller,
@@ -121,10 +144,17 @@ async def change_project(
         await access.change_project(
             connection, found.id, name=data.name, environment=data.environment
         )
-    return OneProject(view(await visible_project(request, principal, project_id)))
+        changed = await access.find_project(connection, found.id) or found
+        entry = _entry("change", changed, before=view(found), after=view(changed))
+        await note(connection, request, principal, entry)
+    return OneProject(view(changed))
 
 
-@delete("/api/projects/{project_id:str}", summary="Remove a project that holds nothing")
+@delete(
+    "/api/projects/{project_id:str}",
+    summary="Remove a project that holds nothing",
+    right="projects.change",
+)
 async def delete_project(request: AnyRequest, principal: Caller, project_id: FromPath[str]) -> None:
     services = services_of(request)
     found = await visible_project(request, principal, project_id)
@@ -135,6 +165,7 @@ async def delete_project(request: AnyRequest, principal: Caller, project_id: Fro
         )
     async with services.database.transaction() as connection:
         await access.delete_project(connection, found.id)
+        await note(connection, request, principal, _entry("remove", found, before=view(found)))
     services.projects.forget()
     services.keys.forget()
 

@@ -49,6 +49,8 @@ async def query_usage(request: Request[Any, Any, Any], principal: Caller) -> Res
     services = services_of(request)
     asked = parse_table(request.query_params.multi_items())
     scope = await asked_scope(request, principal, asked.usage, asked.group_by)
+    if asked.format != "json":
+        principal.check_all(scope.workspaces, "usage.export")
     found = await table(services.store, asked, scope, services.clock.now_us())
     if asked.format == "csv":
         headers = {"Content-Disposition": 'attachment; filename="usage.csv"'}

@@ -8,13 +8,16 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
 from tokenwatcher_server.access import workspaces as access
+from tokenwatcher_server.access.members import add_member
 from tokenwatcher_server.access.names import LONGEST
 from tokenwatcher_server.access.principal import Principal
 from tokenwatcher_server.access.workspaces import Workspace
+from tokenwatcher_server.control.audit import Entry
 from tokenwatcher_server.events.query import Scope
 from tokenwatcher_server.kernel.clock import iso
 from tokenwatcher_server.kernel.errors import AppError, Kind, not_found
 from tokenwatcher_server.usage.holds import holds_events
+from tokenwatcher_server.web.audit import note
 from tokenwatcher_server.web.auth import Caller
 from tokenwatcher_server.web.services import services_of
 
@@ -45,12 +48,30 @@ def view(workspace: Workspace) -> WorkspaceView:
     return WorkspaceView(workspace.id, workspace.name, workspace.slug, iso(workspace.created_at))
 
 
+def _entry(
+    verb: str, workspace: Workspace, *, before: object = None, after: object = None
+) -> Entry:
+    return Entry(
+        action=f"workspace.{verb}",
+        object_kind="workspace",
+        object_name=workspace.name,
+        object_id=workspace.id,
+        workspace_id=workspace.id,
+        before=before,
+        after=after,
+    )
+
+
 async def visible(request: AnyRequest, principal: Principal, workspace_id: str) -> Workspace:
-    """The workspace, if this caller may see it; raises AppError (404) otherwise."""
+    """The workspace, if the caller holds there what the route takes.
+
+    Raises AppError: 404 for one that they don't see, 403 where their role is too low.
+    """
     async with services_of(request).database.reading() as connection:
         found = await access.find_workspace(connection, workspace_id)
-    if found is None or found.id != workspace_id or found.id not in principal.scope.workspaces:
+    if found is None or found.id != workspace_id:
         raise not_found("There is no such workspace in what you may see.")
+    principal.check(found.id)
     return found
 
 
@@ -61,15 +82,25 @@ async def list_workspaces(request: AnyRequest, principal: Caller) -> ManyWorkspa
     return ManyWorkspaces([view(one) for one in found if one.id in principal.scope.workspaces])
 
 
-@post("/api/workspaces", summary="Make a workspace with its default project")
+@post(
+    "/api/workspaces",
+    summary="Make a workspace with its default project",
+    right="workspaces.make",
+)
 async def create_workspace(
     request: AnyRequest,
-    principal: Caller,  # noqa: ARG001 - asks for a session
+    principal: Caller,
     data: JSONBody[WorkspaceBody],
 ) -> OneWorkspace:
     services = services_of(request)
     async with services.database.transaction() as connection:
-        made = await access.create_workspace(connection, data.name, services.clock.now_us())
+        now_us = services.clock.now_us()
+        made = await access.create_workspace(connection, data.name, now_us)
+        if principal.session is not None:
+            await add_member(connection, made.id, principal.session.user.id, "owner", now_us)
+        await note(
+            connection, request, principal, _entry("create", made, after={"name": made.name})
+        )
     return OneWorkspace(view(made))
 
 
@@ -80,7 +111,11 @@ async def one_workspace(
     return OneWorkspace(view(await visible(request, principal, workspace_id)))
 
 
-@patch("/api/workspaces/{workspace_id:str}", summary="Give a workspace another name")
+@patch(
+    "/api/workspaces/{workspace_id:str}",
+    summary="Give a workspace another name",
+    right="workspace.change",
+)
 async def rename_workspace(
     request: AnyRequest,
     principal: Caller,
@@ -90,10 +125,16 @@ async def rename_workspace(
     found = await visible(request, principal, workspace_id)
     async with services_of(request).database.transaction() as connection:
         await access.rename_workspace(connection, found.id, data.name)
+        names = {"before": {"name": found.name}, "after": {"name": data.name.strip()}}
+        await note(connection, request, principal, _entry("change", found, **names))
     return OneWorkspace(view(await visible(request, principal, found.id)))
 
 
-@delete("/api/workspaces/{workspace_id:str}", summary="Remove a workspace that holds nothing")
+@delete(
+    "/api/workspaces/{workspace_id:str}",
+    summary="Remove a workspace that holds nothing",
+    right="workspace.remove",
+)
 async def delete_workspace(
     request: AnyRequest, principal: Caller, workspace_id: FromPath[str]
 ) -> None:
@@ -108,6 +149,7 @@ async def delete_workspace(
         )
     async with services.database.transaction() as connection:
         await access.delete_workspace(connection, found.id)
+        await note(connection, request, principal, _entry("remove", found, before=view(found)))
     services.projects.forget()
     services.keys.forget()
 

@@ -71,6 +71,9 @@ def explore_of(
     usage, extra = asked.table.usage, parameters_for(asked)
     pickers = scope_pickers(EXPLORE, usage, viewer.workspaces, viewer.projects, extra)
     names = dict(viewer.workspaces) | dict(viewer.projects)
+    exports = all(
+        viewer.principal.may("usage.export", one) for one in viewer.scope(usage).workspaces
+    )
     return ExplorePage(
         controls=controls(EXPLORE, usage, found.period, pickers, extra),
         lede=lede(usage, found.period, found.totals),
@@ -78,7 +81,7 @@ def explore_of(
         question=question_of(asked, tag_keys, several_workspaces=len(viewer.workspaces) > 1),
         plot=plot(asked, found, names),
         table=explore_table(asked, found, names),
-        downloads=_downloads(asked, found, usage),
+        downloads=_downloads(asked, found, usage) if exports else (),
         calls=found.totals.calls,
     )
 

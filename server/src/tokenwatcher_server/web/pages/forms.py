@@ -12,7 +12,9 @@ from litestar import Response
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Redirect
 
+from tokenwatcher_server.access.principal import Principal
 from tokenwatcher_server.kernel.errors import Issue, invalid
+from tokenwatcher_server.web.auth import right_of
 from tokenwatcher_server.web.csrf import FIELD
 from tokenwatcher_server.web.pages.viewer import AnyRequest
 
@@ -38,9 +40,14 @@ def body_of(fields: dict[str, str], kind: type[Body]) -> Body:
 
 
 def action(handler: HTTPRouteHandler) -> Callable[..., Awaitable[Any]]:
-    """The function behind a handler of the API."""
-    found: Callable[..., Awaitable[Any]] = handler.fn
-    return found
+    """The function behind a handler of the API, behind the same right."""
+    function: Callable[..., Awaitable[Any]] = handler.fn
+    right = right_of(handler)
+
+    async def act(request: AnyRequest, principal: Principal, *arguments: Any) -> Any:
+        return await function(request, principal.coming_for(right), *arguments)
+
+    return act
 
 
 def back_to(address: str) -> Response[Any]:

@@ -7,6 +7,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 
 from tokenwatcher_server.access.keys import KINDS
+from tokenwatcher_server.kernel.ids import WorkspaceId
 from tokenwatcher_server.web.api import keys as api
 from tokenwatcher_server.web.api.keys import KeyBody, KeyView, ManyKeys, NewKeyAnswer
 from tokenwatcher_server.web.pages.answer import Moment, answer_page
@@ -33,6 +34,8 @@ KIND_LABELS = {
 class KeyRow(msgspec.Struct, frozen=True):
     key: KeyView
     scope: str
+    mine: bool
+    """Whether the viewer may revoke it."""
 
 
 class NewKey(msgspec.Struct, frozen=True):
@@ -58,7 +61,7 @@ async def keys_page(request: AnyRequest) -> Response[str]:
     return await _answer(request, viewer)
 
 
-@post(KEYS, include_in_schema=False, status_code=200)
+@post(KEYS, include_in_schema=False, status_code=200, right="keys.change")
 async def create_key(request: AnyRequest) -> Response[str]:
     viewer = await viewer_of(request)
     made = await make_key(request, viewer, await fields_of(request))
@@ -66,7 +69,7 @@ async def create_key(request: AnyRequest) -> Response[str]:
     return await _answer(request, viewer, new)
 
 
-@post(f"{KEYS}/{{key_id:str}}/revoke", include_in_schema=False)
+@post(f"{KEYS}/{{key_id:str}}/revoke", include_in_schema=False, right="keys.change")
 async def revoke_key(request: AnyRequest, key_id: FromPath[str]) -> Response[Any]:
     viewer = await viewer_of(request)
     await action(api.revoke_key)(request, viewer.principal, key_id)
@@ -83,15 +86,20 @@ async def make_key(request: AnyRequest, viewer: Viewer, fields: dict[str, str]) 
 
 
 def scopes_of(viewer: Viewer) -> tuple[Choice, ...]:
-    """Where a key may send to: each project first, as a key should be for no more than it must."""
-    names = dict(viewer.projects)
+    """Where a key that this viewer makes may send to, nowhere for who may make none.
+
+    Each project comes first, as a key should be for no more than it must.
+    """
+    names, may = dict(viewer.projects), viewer.principal.may
     projects = [
         Choice(f"{workspace}/{project}", names[project], chosen=False)
         for project, workspace in viewer.homes
+        if may("keys.change", workspace)
     ]
     whole = [
         Choice(f"{key}/", f"every project of {name}", chosen=False)
         for key, name in viewer.workspaces
+        if may("keys.change", WorkspaceId(key))
     ]
     return (*projects, *whole)
 
@@ -113,9 +121,10 @@ async def _answer(request: AnyRequest, viewer: Viewer, made: NewKey | None = Non
 
 def _row(viewer: Viewer, key: KeyView) -> KeyRow:
     names = dict(viewer.workspaces) | dict(viewer.projects)
+    mine = viewer.principal.may("keys.change", WorkspaceId(key.workspace_id))
     if key.project_id is None:
-        return KeyRow(key, f"every project of {names.get(key.workspace_id, '?')}")
-    return KeyRow(key, names.get(key.project_id, "a project"))
+        return KeyRow(key, f"every project of {names.get(key.workspace_id, '?')}", mine)
+    return KeyRow(key, names.get(key.project_id, "a project"), mine)
 
 
 ROUTES = (keys_page, create_key, revoke_key)

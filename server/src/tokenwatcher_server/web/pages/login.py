@@ -86,7 +86,7 @@ async def login(request: AnyRequest) -> Response[Any]:
     return signed_in(request, Redirect(wanted, status_code=303), session)
 
 
-@post("/logout", include_in_schema=False)
+@post("/logout", include_in_schema=False, right="account.change")
 async def logout(request: AnyRequest, principal: Caller) -> Response[Any]:
     return await sign_out(request, principal, Redirect("/login", status_code=303))
 

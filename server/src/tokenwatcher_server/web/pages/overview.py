@@ -102,7 +102,7 @@ async def overview_page(request: AnyRequest) -> Response[str]:
     if not page.shown.colours and not await holds_events(
         services.store, viewer.principal.scope, moment.now_us
     ):
-        first_run = replace(start_of(request, moment), landed=Landed(0), live=True)
+        first_run = replace(start_of(request, viewer, moment), landed=Landed(0), live=True)
         return answer_page(request, moment, "start.html", viewer, first_run)
     return answer_page(request, moment, "overview.html", viewer, page)
 

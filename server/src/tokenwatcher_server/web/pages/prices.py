@@ -6,6 +6,7 @@ import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath
 
+from tokenwatcher_server.control.audit import Entry
 from tokenwatcher_server.kernel.clock import DAY_US
 from tokenwatcher_server.kernel.errors import AppError
 from tokenwatcher_server.kernel.period import last_days
@@ -13,6 +14,7 @@ from tokenwatcher_server.pricing import custom, reprice
 from tokenwatcher_server.pricing.custom import PER_MILLION, CustomPrice
 from tokenwatcher_server.pricing.reprice import Repriced, UnpricedModel
 from tokenwatcher_server.usage.request import MAX_DAYS
+from tokenwatcher_server.web.audit import note
 from tokenwatcher_server.web.pages.answer import Moment, answer_page
 from tokenwatcher_server.web.pages.forms import back_to, fields_of
 from tokenwatcher_server.web.pages.links import PRICES
@@ -59,6 +61,8 @@ class PricesPage(msgspec.Struct, frozen=True):
     rates: tuple[tuple[str, str], ...]
     form: PriceForm
     days: int
+    mine: bool
+    """Whether the viewer may change prices."""
     repriced: Repriced | None = None
 
 
@@ -70,7 +74,7 @@ async def prices_page(request: AnyRequest) -> Response[str]:
     return await _answer(request, viewer, PriceForm(filled))
 
 
-@post(PRICES, include_in_schema=False, status_code=200)
+@post(PRICES, include_in_schema=False, status_code=200, right="prices.change")
 async def set_price(request: AnyRequest) -> Response[Any]:
     """Set a price from today on; the form comes back with what is wrong with it."""
     services, viewer = services_of(request), await viewer_of(request)
@@ -90,21 +94,22 @@ async def set_price(request: AnyRequest) -> Response[Any]:
         return await _answer(request, viewer, PriceForm(fields, error.message))
     async with services.database.transaction() as connection:
         await custom.set_price(connection, price)
+        await note(connection, request, viewer.principal, _entry("set", price, after=price))
     await services.prices.refresh()
     return back_to(PRICES)
 
 
-@post(f"{PRICES}/{{price_id:str}}/remove", include_in_schema=False)
+@post(f"{PRICES}/{{price_id:str}}/remove", include_in_schema=False, right="prices.change")
 async def remove_price(request: AnyRequest, price_id: FromPath[str]) -> Response[Any]:
-    services = services_of(request)
-    await viewer_of(request)
+    services, viewer = services_of(request), await viewer_of(request)
     async with services.database.transaction() as connection:
-        await custom.remove_price(connection, price_id, services.clock.now_us())
+        removed = await custom.remove_price(connection, price_id, services.clock.now_us())
+        await note(connection, request, viewer.principal, _entry("remove", removed, before=removed))
     await services.prices.refresh()
     return back_to(PRICES)
 
 
-@post(f"{PRICES}/apply", include_in_schema=False, status_code=200)
+@post(f"{PRICES}/apply", include_in_schema=False, status_code=200, right="prices.change")
 async def apply_prices(request: AnyRequest) -> Response[str]:
     """Price what is stored and has no cost: first as a dry run, then, on a second click, for good."""
     services, viewer = services_of(request), await viewer_of(request)
@@ -118,7 +123,24 @@ async def apply_prices(request: AnyRequest) -> Response[str]:
         last_days(MAX_DAYS, services.clock.now_us()),
         dry_run=not for_good,
     )
+    if for_good:
+        async with services.database.transaction() as connection:
+            entry = Entry(
+                action="price.apply", object_kind="price", object_name="stored calls", after=done
+            )
+            await note(connection, request, viewer.principal, entry)
     return await _answer(request, viewer, PriceForm({}), done)
+
+
+def _entry(verb: str, price: CustomPrice, *, before: object = None, after: object = None) -> Entry:
+    return Entry(
+        action=f"price.{verb}",
+        object_kind="price",
+        object_name=f"{price.provider} {price.model_pattern}",
+        object_id=price.id,
+        before=before,
+        after=after,
+    )
 
 
 async def _answer(
@@ -134,6 +156,7 @@ async def _answer(
         rates=RATES,
         form=form,
         days=MAX_DAYS,
+        mine=viewer.principal.may("prices.change"),
         repriced=repriced,
     )
     return answer_page(request, Moment(now_us, None), "prices.html", viewer, page)

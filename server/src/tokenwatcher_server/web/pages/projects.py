@@ -9,6 +9,7 @@ from litestar.params import FromPath
 from msgspec.structs import replace
 
 from tokenwatcher_server.access.projects import ENVIRONMENTS
+from tokenwatcher_server.access.workspaces import DEFAULT
 from tokenwatcher_server.events.query import Dimension
 from tokenwatcher_server.kernel.ids import ProjectId, WorkspaceId
 from tokenwatcher_server.usage.report import report
@@ -29,7 +30,13 @@ from tokenwatcher_server.web.api.workspaces import ManyWorkspaces, WorkspaceBody
 from tokenwatcher_server.web.pages.answer import Moment, answer_page
 from tokenwatcher_server.web.pages.forms import action, back_to, body_of, fields_of
 from tokenwatcher_server.web.pages.links import OVERVIEW, PROJECTS, address
-from tokenwatcher_server.web.pages.viewer import AnyRequest, SignInNeeded, to_sign_in, viewer_of
+from tokenwatcher_server.web.pages.viewer import (
+    AnyRequest,
+    SignInNeeded,
+    Viewer,
+    to_sign_in,
+    viewer_of,
+)
 from tokenwatcher_server.web.services import services_of
 
 
@@ -44,12 +51,18 @@ class WorkspaceCard(msgspec.Struct, frozen=True):
     workspace: WorkspaceView
     projects: tuple[ProjectRow, ...]
     href: str
+    edits: bool
+    """Whether the viewer may rename the workspace, remove it, change its projects."""
+    removes: bool
+    edits_projects: bool
 
 
 class ProjectsPage(msgspec.Struct, frozen=True):
     workspaces: tuple[WorkspaceCard, ...]
     environments: tuple[str, ...]
     days: int
+    makes: bool
+    """Whether the viewer may make workspaces."""
 
 
 @get(PROJECTS, include_in_schema=False, exception_handlers={SignInNeeded: to_sign_in})
@@ -69,14 +82,15 @@ async def projects_page(request: AnyRequest) -> Response[str]:
     keys: ManyKeys = await action(keys_api.list_keys)(request, viewer.principal)
     rows = [_row(project, spent, keys) for project in projects.projects]
     page = ProjectsPage(
-        workspaces=tuple(_card(one, rows) for one in workspaces.workspaces),
+        workspaces=tuple(_card(viewer, one, rows) for one in workspaces.workspaces),
         environments=ENVIRONMENTS,
         days=30,
+        makes=viewer.principal.may("workspaces.make"),
     )
     return answer_page(request, Moment(now_us, None), "projects.html", viewer, page)
 
 
-@post("/workspaces", include_in_schema=False)
+@post("/workspaces", include_in_schema=False, right="workspaces.make")
 async def create_workspace(request: AnyRequest) -> Response[Any]:
     viewer = await viewer_of(request)
     body = body_of(await fields_of(request), WorkspaceBody)
@@ -84,7 +98,7 @@ async def create_workspace(request: AnyRequest) -> Response[Any]:
     return back_to(PROJECTS)
 
 
-@post("/workspaces/{workspace_id:str}", include_in_schema=False)
+@post("/workspaces/{workspace_id:str}", include_in_schema=False, right="workspace.change")
 async def rename_workspace(request: AnyRequest, workspace_id: FromPath[str]) -> Response[Any]:
     viewer = await viewer_of(request)
     body = body_of(await fields_of(request), WorkspaceBody)
@@ -92,14 +106,14 @@ async def rename_workspace(request: AnyRequest, workspace_id: FromPath[str]) -> 
     return back_to(PROJECTS)
 
 
-@post("/workspaces/{workspace_id:str}/remove", include_in_schema=False)
+@post("/workspaces/{workspace_id:str}/remove", include_in_schema=False, right="workspace.remove")
 async def remove_workspace(request: AnyRequest, workspace_id: FromPath[str]) -> Response[Any]:
     viewer = await viewer_of(request)
     await action(workspaces_api.delete_workspace)(request, viewer.principal, workspace_id)
     return back_to(PROJECTS)
 
 
-@post(PROJECTS, include_in_schema=False)
+@post(PROJECTS, include_in_schema=False, right="projects.change")
 async def create_project(request: AnyRequest) -> Response[Any]:
     viewer = await viewer_of(request)
     body = body_of(await fields_of(request), ProjectBody)
@@ -107,7 +121,7 @@ async def create_project(request: AnyRequest) -> Response[Any]:
     return back_to(PROJECTS)
 
 
-@post(f"{PROJECTS}/{{project_id:str}}", include_in_schema=False)
+@post(f"{PROJECTS}/{{project_id:str}}", include_in_schema=False, right="projects.change")
 async def change_project(request: AnyRequest, project_id: FromPath[str]) -> Response[Any]:
     viewer = await viewer_of(request)
     body = body_of(await fields_of(request), ProjectChange)
@@ -115,7 +129,7 @@ async def change_project(request: AnyRequest, project_id: FromPath[str]) -> Resp
     return back_to(PROJECTS)
 
 
-@post(f"{PROJECTS}/{{project_id:str}}/remove", include_in_schema=False)
+@post(f"{PROJECTS}/{{project_id:str}}/remove", include_in_schema=False, right="projects.change")
 async def remove_project(request: AnyRequest, project_id: FromPath[str]) -> Response[Any]:
     viewer = await viewer_of(request)
     await action(projects_api.delete_project)(request, viewer.principal, project_id)
@@ -133,10 +147,18 @@ def _row(project: ProjectView, spent: Mapping[str | None, Totals], keys: ManyKey
     )
 
 
-def _card(workspace: WorkspaceView, rows: list[ProjectRow]) -> WorkspaceCard:
-    usage = UsageRequest(workspace_id=WorkspaceId(workspace.id))
+def _card(viewer: Viewer, workspace: WorkspaceView, rows: list[ProjectRow]) -> WorkspaceCard:
+    workspace_id, may = WorkspaceId(workspace.id), viewer.principal.may
+    usage = UsageRequest(workspace_id=workspace_id)
     own = tuple(row for row in rows if row.project.workspace_id == workspace.id)
-    return WorkspaceCard(workspace, own, address(OVERVIEW, usage))
+    return WorkspaceCard(
+        workspace,
+        own,
+        href=address(OVERVIEW, usage),
+        edits=may("workspace.change", workspace_id),
+        removes=may("workspace.remove", workspace_id) and workspace.slug != DEFAULT,
+        edits_projects=may("projects.change", workspace_id),
+    )
 
 
 ROUTES = (

@@ -37,18 +37,20 @@ class SettingsPage(msgspec.Struct, frozen=True):
     workspaces: int
     projects: int
     settings: tuple[SettingRow, ...]
+    """Empty for who doesn't own the instance."""
     shortcuts: tuple[tuple[str, str], ...]
 
 
 @get(SETTINGS_PAGE, include_in_schema=False, exception_handlers={SignInNeeded: to_sign_in})
 async def settings_page(request: AnyRequest) -> Response[str]:
     services, viewer = services_of(request), await viewer_of(request)
+    shown = viewer.principal.may("settings.see")
     page = SettingsPage(
         version=__version__,
         stores_prompts=services.settings.store_prompts,
         workspaces=len(viewer.workspaces),
         projects=len(viewer.projects),
-        settings=tuple(setting_rows(services.settings, SETTINGS)),
+        settings=tuple(setting_rows(services.settings, SETTINGS if shown else ())),
         shortcuts=SHORTCUTS,
     )
     moment = Moment(services.clock.now_us(), None)

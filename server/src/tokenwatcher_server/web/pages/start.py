@@ -40,6 +40,9 @@ class StartPage(msgspec.Struct, frozen=True):
     endpoint: str
     landed: Landed
     raw_key: str | None = None
+    belongs: bool = True
+    """False for who belongs to no workspace yet."""
+    makes_keys: bool = True
     live: bool = False
     """True where the page turns into the overview by itself."""
 
@@ -48,17 +51,18 @@ class StartPage(msgspec.Struct, frozen=True):
 async def start_page(request: AnyRequest) -> Response[str]:
     viewer = await viewer_of(request)
     moment = Moment(services_of(request).clock.now_us(), None)
-    return answer_page(request, moment, "start.html", viewer, start_of(request, moment))
+    return answer_page(request, moment, "start.html", viewer, start_of(request, viewer, moment))
 
 
-@post(START, include_in_schema=False, status_code=200)
+@post(START, include_in_schema=False, status_code=200, right="keys.change")
 async def make_first_key(request: AnyRequest) -> Response[str]:
     """One click: a live key for the first project, shown inside the snippets, once."""
     viewer = await viewer_of(request)
-    first = {"name": "First key", "kind": "live", "scope": scopes_of(viewer)[0].value}
+    homes = scopes_of(viewer)
+    first = {"name": "First key", "kind": "live", "scope": homes[0].value if homes else ""}
     made = await make_key(request, viewer, first)
     moment = Moment(services_of(request).clock.now_us(), None)
-    page = start_of(request, moment)
+    page = start_of(request, viewer, moment)
     page = msgspec.structs.replace(page, raw_key=made.raw_key)
     return answer_page(request, moment, "start.html", viewer, page)
 
@@ -76,10 +80,12 @@ async def first_event(request: AnyRequest) -> Response[str]:
     return Response(render("start/landed.html", viewer.frame, landed), media_type="text/html")
 
 
-def start_of(request: AnyRequest, moment: Moment) -> StartPage:
+def start_of(request: AnyRequest, viewer: Viewer, moment: Moment) -> StartPage:
     return StartPage(
         endpoint=str(request.base_url).rstrip("/"),
         landed=Landed(moment.now_us),
+        belongs=bool(viewer.workspaces),
+        makes_keys=viewer.principal.may("keys.change"),
     )
 
 

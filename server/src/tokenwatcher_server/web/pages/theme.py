@@ -14,7 +14,7 @@ from tokenwatcher_server.web.render import THEME_COOKIE, THEMES
 YEAR_SECONDS = 365 * 86_400
 
 
-@post("/theme", include_in_schema=False)
+@post("/theme", include_in_schema=False, right="account.change")
 async def choose_theme(request: AnyRequest, principal: Caller) -> Response[None]:  # noqa: ARG001 - who may
     """Keep the choice in a cookie; anything but a theme goes back to the system's."""
     chosen = str((await request.form()).get("theme", ""))

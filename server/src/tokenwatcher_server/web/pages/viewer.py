@@ -17,7 +17,7 @@ from tokenwatcher_server.kernel.ids import ProjectId, WorkspaceId
 from tokenwatcher_server.usage.request import TAG, UsageRequest
 from tokenwatcher_server.web.auth import principal_of
 from tokenwatcher_server.web.csrf import token_of
-from tokenwatcher_server.web.render import PageFrame, theme_of
+from tokenwatcher_server.web.render import NAV, NavGroup, PageFrame, theme_of
 from tokenwatcher_server.web.services import services_of
 
 AnyRequest = Request[Any, Any, Any]
@@ -63,6 +63,7 @@ async def viewer_of(request: AnyRequest) -> Viewer:
         theme=theme_of(request),
         user_name=principal.name,
         csrf_token=token_of(request, principal.session),
+        nav=_nav(principal),
     )
     return Viewer(
         frame,
@@ -74,6 +75,14 @@ async def viewer_of(request: AnyRequest) -> Viewer:
         ),
         environments=tuple((one.id, one.environment) for one in projects),
         homes=tuple((one.id, one.workspace_id) for one in projects),
+    )
+
+
+def _nav(principal: Principal) -> tuple[NavGroup, ...]:
+    """The pages that this viewer has anything to do on."""
+    return tuple(
+        replace(group, entries=tuple(one for one in group.entries if principal.may(one.right)))
+        for group in NAV
     )
 
 
