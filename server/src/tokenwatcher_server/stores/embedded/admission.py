@@ -1,6 +1,6 @@
 """Which events of a commit are new, which are duplicates, and which batches are refused."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -10,13 +10,26 @@ IdKey = tuple[int, bytes]
 """A workspace's number and a packed id."""
 
 
-class Candidate(msgspec.Struct, frozen=True, gc=False):
-    """What admission needs to know of an event."""
+class Candidates(msgspec.Struct, frozen=True):
+    """What admission needs to know of events, a column each."""
 
-    key: IdKey
-    digest: bytes
-    answer: bytes | None
+    keys: Sequence[IdKey]
+    digests: Sequence[bytes]
+    answers: Sequence[bytes | None]
     """The fingerprint of the provider's answer, where its id proves something."""
+
+    def between(self, start: int, end: int) -> "Candidates":
+        return Candidates(self.keys[start:end], self.digests[start:end], self.answers[start:end])
+
+    def at(self, positions: Sequence[int]) -> "Candidates":
+        """Those at some positions; without a copy where that is all of them."""
+        if len(positions) == len(self.keys):
+            return self
+        return Candidates(
+            [self.keys[position] for position in positions],
+            [self.digests[position] for position in positions],
+            [self.answers[position] for position in positions],
+        )
 
 
 class Admission:
@@ -30,23 +43,40 @@ class Admission:
         self._digests = dict(stored)
         self._answers = set(answered)
 
-    def admit(self, batch: Iterable[Candidate]) -> tuple[Outcome, list[int]]:
+    def admit(self, batch: Candidates) -> tuple[Outcome, Sequence[int]]:
         """Say what becomes of a batch, and which of its positions are to be stored."""
+        answers = [answer for answer in batch.answers if answer is not None]
+        if not self._all_new(batch.keys, answers):
+            return self._admit_each(batch)
+        self._digests.update(zip(batch.keys, batch.digests, strict=True))
+        self._answers.update(answers)
+        return Stored(), range(len(batch.keys))
+
+    def _all_new(self, keys: Sequence[IdKey], answers: Sequence[bytes]) -> bool:
+        """Whether nothing of a batch was seen before, nor twice in it: the usual case."""
+        return (
+            len(set(keys)) == len(keys)
+            and len(set(answers)) == len(answers)
+            and self._digests.keys().isdisjoint(keys)
+            and self._answers.isdisjoint(answers)
+        )
+
+    def _admit_each(self, batch: Candidates) -> tuple[Outcome, Sequence[int]]:
         digests: dict[IdKey, bytes] = {}
         answers: set[bytes] = set()
         fresh: list[int] = []
         duplicates: list[int] = []
         conflicts: list[int] = []
-        for position, candidate in enumerate(batch):
-            key, answer = candidate.key, candidate.answer
+        of_each = zip(batch.keys, batch.digests, batch.answers, strict=True)
+        for position, (key, digest, answer) in enumerate(of_each):
             held = self._digests.get(key) or digests.get(key)
             if held is not None:
-                (duplicates if held == candidate.digest else conflicts).append(position)
+                (duplicates if held == digest else conflicts).append(position)
             elif answer is not None and (answer in self._answers or answer in answers):
                 duplicates.append(position)
             else:
                 fresh.append(position)
-                digests[key] = candidate.digest
+                digests[key] = digest
                 if answer is not None:
                     answers.add(answer)
         if conflicts:

@@ -54,7 +54,7 @@ def pack_uuids(event_ids: Sequence[str]) -> bytes | None:
         set(map(len, event_ids)) != {36}
         or not text[8::36] == text[13::36] == text[18::36] == text[23::36] == dashes
         or "f" in text[14::36]
-        or not set(text) <= set("0123456789abcdef-")
+        or text.encode().translate(None, b"0123456789abcdef-")
     ):
         return None
     digits = text.replace("-", "")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tokenwatcher_server.events.event import PricedEvent
 from tokenwatcher_server.events.store import Outcome, Repricing
-from tokenwatcher_server.stores.embedded.admission import Admission, Candidate
+from tokenwatcher_server.stores.embedded.admission import Admission, Candidates
 from tokenwatcher_server.stores.embedded.chain import Link, SegmentKind
 from tokenwatcher_server.stores.embedded.identity import (
     LEAST_RESPONSE_ID,
@@ -42,27 +42,23 @@ class Writer:
         3. Admit the batches one after the other: new events, duplicates, conflicts.
         4. Commit the new events as one segment.
         """
-        candidates = self._candidates([priced for batch in batches for priced in batch])
+        events = [priced for batch in batches for priced in batch]
+        candidates = self._candidates(events)
         admission = Admission(
-            {
-                key: held.digest
-                for key, held in self._journal.find([each.key for each in candidates]).items()
-            },
-            self._responses.find([each.answer for each in candidates if each.answer]),
+            {key: held.digest for key, held in self._journal.find(candidates.keys).items()},
+            self._responses.find([answer for answer in candidates.answers if answer]),
         )
         outcomes: list[Outcome] = []
-        events: list[PricedEvent] = []
-        admitted: list[Candidate] = []
+        admitted: list[int] = []
         start = 0
         for batch in batches:
-            of_batch = candidates[start : start + len(batch)]
-            outcome, fresh = admission.admit(of_batch)
+            end = start + len(batch)
+            outcome, fresh = admission.admit(candidates.between(start, end))
             outcomes.append(outcome)
-            events += [batch[position] for position in fresh]
-            admitted += [of_batch[position] for position in fresh]
-            start += len(batch)
-        if events:
-            self._commit(events, admitted)
+            admitted += [start + position for position in fresh]
+            start = end
+        if admitted:
+            self._commit([events[position] for position in admitted], candidates.at(admitted))
         return outcomes
 
     def reprice(self, changes: Sequence[Repricing]) -> int:
@@ -86,26 +82,27 @@ class Writer:
         self._announce(link)
         return len(found)
 
-    def _candidates(self, events: Sequence[PricedEvent]) -> list[Candidate]:
-        numbers = self._journal.workspace_numbers({priced.event.workspace_id for priced in events})
+    def _candidates(self, events: Sequence[PricedEvent]) -> Candidates:
+        workspaces = [priced.event.workspace_id for priced in events]
+        number_of = self._journal.workspace_numbers(set(workspaces))
+        numbers = [number_of[workspace_id] for workspace_id in workspaces]
         packed = pack_ids([priced.event.id for priced in events])
-        return [
-            Candidate(
-                (number := numbers[priced.event.workspace_id], packed_id),
-                priced.event.content_digest,
-                fingerprint(number, priced.event),
-            )
-            for priced, packed_id in zip(events, packed, strict=True)
-        ]
+        return Candidates(
+            list(zip(numbers, packed, strict=True)),
+            [priced.event.content_digest for priced in events],
+            [
+                fingerprint(number, priced.event)
+                for number, priced in zip(numbers, events, strict=True)
+            ],
+        )
 
-    def _commit(self, events: Sequence[PricedEvent], admitted: Sequence[Candidate]) -> None:
+    def _commit(self, events: Sequence[PricedEvent], admitted: Candidates) -> None:
         ids: dict[int, list[tuple[bytes, bytes]]] = {}
-        for candidate in admitted:
-            workspace, packed_id = candidate.key
-            ids.setdefault(workspace, []).append((packed_id, candidate.digest))
+        for (workspace, packed), digest in zip(admitted.keys, admitted.digests, strict=True):
+            ids.setdefault(workspace, []).append((packed, digest))
         body = encode(len(events), gather(events))
         link = self._journal.commit_events(NewEvents(len(events), body, ids))
-        answers = [candidate.answer for candidate in admitted if candidate.answer]
+        answers = [answer for answer in admitted.answers if answer]
         self._responses.add(answers, link.sequence, link.hash, link.rows)
         self._announce(link)
 
