@@ -24,6 +24,7 @@ PAGES = {
     "start": "/start",
     "keys": "/keys",
     "projects": "/projects",
+    "audit-log": "/audit-log",
     "events": "/events",
     "events-failed": "/events?status=error",
 }

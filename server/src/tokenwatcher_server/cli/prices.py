@@ -8,7 +8,7 @@ from typing import Any
 import click
 import msgspec
 
-from tokenwatcher_server.cli.control import is_instance, with_control
+from tokenwatcher_server.cli.control import is_instance, operator, with_control
 from tokenwatcher_server.cli.instance import (
     data_dir_option,
     json_option,
@@ -39,7 +39,7 @@ from tokenwatcher_server.cli.price_text import (
 from tokenwatcher_server.events.event import Event
 from tokenwatcher_server.kernel.clock import DAY_US, SystemClock, iso
 from tokenwatcher_server.kernel.errors import AppError, InstanceRefused
-from tokenwatcher_server.pricing import custom
+from tokenwatcher_server.pricing import changes, custom
 from tokenwatcher_server.pricing.book import PriceBook
 from tokenwatcher_server.pricing.operations import (
     ApplyArguments,
@@ -121,7 +121,7 @@ def set_price(
         )
     except AppError as error:
         raise click.UsageError(error.message) from None
-    with_control(data_dir, lambda connection: custom.set_price(connection, price))
+    with_control(data_dir, lambda connection: changes.set_price(connection, operator(), price))
     if as_json:
         print_json(custom_price_json(price))
     else:
@@ -152,7 +152,7 @@ def remove_price(price_id: str, data_dir: Path, *, as_json: bool) -> None:
     """Stop using one of your prices; what it priced keeps its cost."""
     now = SystemClock().now_us()
     removed = with_control(
-        data_dir, lambda connection: custom.remove_price(connection, price_id, now)
+        data_dir, lambda connection: changes.remove_price(connection, operator(), price_id, now)
     )
     if as_json:
         print_json(custom_price_json(removed))

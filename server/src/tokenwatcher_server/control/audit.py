@@ -5,10 +5,10 @@ The database refuses to change or remove an entry.
 """
 
 import re
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import insert
+from sqlalchemy import Row, and_, insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tokenwatcher_server.control.tables import audit_log
@@ -66,6 +66,69 @@ async def record(connection: AsyncConnection, actor: Actor, entry: Entry, now_us
             after=_json(entry.after),
             request_id=actor.request_id,
         )
+    )
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """Which entries are asked for, newest first."""
+
+    workspaces: tuple[str, ...] | None
+    """None for all, and for what concerns the instance."""
+    start_us: int
+    end_us: int
+    action: str | None = None
+    object_kind: str | None = None
+    object_id: str | None = None
+    actor: str | None = None
+    """The actor's name."""
+    before: tuple[int, str] | None = None
+    """The instant and the id of the entry after which the page begins."""
+    limit: int = 50
+
+
+class Written(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry as it was written."""
+
+    id: str
+    at: int
+    actor: Actor
+    entry: Entry
+
+
+async def find_entries(connection: AsyncConnection, question: Question) -> list[Written]:
+    log = audit_log.c
+    query = select(audit_log).where(log.at >= question.start_us, log.at < question.end_us)
+    if question.workspaces is not None:
+        query = query.where(log.workspace_id.in_(question.workspaces))
+    for column, wanted in (
+        (log.action, question.action),
+        (log.object_kind, question.object_kind),
+        (log.object_id, question.object_id),
+        (log.actor_name, question.actor),
+    ):
+        if wanted is not None:
+            query = query.where(column == wanted)
+    if question.before is not None:
+        at, entry_id = question.before
+        query = query.where(or_(log.at < at, and_(log.at == at, log.id < entry_id)))
+    query = query.order_by(log.at.desc(), log.id.desc()).limit(question.limit)
+    return [_written(row) for row in await connection.execute(query)]
+
+
+def _written(row: Row[Any]) -> Written:
+    return Written(
+        id=row.id,
+        at=row.at,
+        actor=Actor(row.actor_kind, row.actor_name, row.actor_id, row.address, row.request_id),
+        entry=Entry(
+            action=row.action,
+            object_kind=row.object_kind,
+            object_name=row.object_name,
+            object_id=row.object_id,
+            workspace_id=row.workspace_id,
+            before=None if row.before is None else msgspec.json.decode(row.before),
+            after=None if row.after is None else msgspec.json.decode(row.after),
+        ),
     )
 
 

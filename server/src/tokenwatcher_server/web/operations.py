@@ -8,10 +8,14 @@ from typing import Any, Final
 
 import msgspec
 
+from tokenwatcher_server.control.audit import Actor
 from tokenwatcher_server.events.store import Verification
 from tokenwatcher_server.pricing import operations as pricing
+from tokenwatcher_server.pricing.changes import note_repriced
 from tokenwatcher_server.pricing.reprice import Repriced
 from tokenwatcher_server.web.services import Services
+
+COMMAND_LINE: Final = Actor("command", "command line")
 
 
 class Operation(msgspec.Struct, frozen=True):
@@ -33,7 +37,11 @@ async def _unpriced(services: Services, arguments: pricing.UnpricedArguments) ->
 
 
 async def _apply(services: Services, arguments: pricing.ApplyArguments) -> Any:
-    return await pricing.apply_prices(services.store, services.prices, services.database, arguments)
+    done = await pricing.apply_prices(services.store, services.prices, services.database, arguments)
+    if not arguments.dry_run:
+        async with services.database.transaction() as connection:
+            await note_repriced(connection, COMMAND_LINE, done, services.clock.now_us())
+    return done
 
 
 class VerifyArguments(msgspec.Struct, frozen=True):

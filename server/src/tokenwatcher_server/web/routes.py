@@ -2,6 +2,7 @@
 
 from tokenwatcher_server.web.api import (
     admin,
+    audit,
     auth,
     events,
     health,
@@ -26,6 +27,7 @@ from tokenwatcher_server.web.pages import (
     theme,
     users,
 )
+from tokenwatcher_server.web.pages import audit as audit_page
 from tokenwatcher_server.web.pages import events as events_list
 from tokenwatcher_server.web.pages import keys as keys_page
 from tokenwatcher_server.web.pages import projects as projects_page
@@ -41,6 +43,7 @@ ROUTES = (
     *projects_page.ROUTES,
     *keys_page.ROUTES,
     *prices.ROUTES,
+    *audit_page.ROUTES,
     *settings.ROUTES,
     *start.ROUTES,
     *theme.ROUTES,
@@ -57,6 +60,7 @@ ROUTES = (
     *projects.ROUTES,
     *keys.ROUTES,
     # operations
+    *audit.ROUTES,
     *admin.ROUTES,
     *health.ROUTES,
     *openapi.ROUTES,

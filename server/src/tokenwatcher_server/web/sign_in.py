@@ -7,8 +7,9 @@ from litestar import Request, Response
 from tokenwatcher_server.access import csrf as csrf_tokens
 from tokenwatcher_server.access.principal import Principal
 from tokenwatcher_server.access.sessions import Session, end_session, find_session
+from tokenwatcher_server.control.audit import Entry
 from tokenwatcher_server.web import csrf
-from tokenwatcher_server.web.client_address import address_of
+from tokenwatcher_server.web.audit import note, visitor_of
 from tokenwatcher_server.web.cookies import cookie_of, make_cookie
 from tokenwatcher_server.web.services import services_of
 
@@ -34,10 +35,8 @@ async def sign_in(request: AnyRequest, username: str, password: str) -> Session 
 
     Raises AppError (429) for those who try too often.
     """
-    services = services_of(request)
-    address = address_of(request, services.settings.trusted_proxies)
-    return await services.login.sign_in(
-        username, password, address, instead_of=session_cookie_of(request)
+    return await services_of(request).login.sign_in(
+        username, password, visitor_of(request), instead_of=session_cookie_of(request)
     )
 
 
@@ -51,6 +50,16 @@ def signed_in(request: AnyRequest, response: Response[Any], session: Session) ->
     return response
 
 
+def _ended(session: Session) -> Entry:
+    user = session.user
+    return Entry(
+        action="session.end",
+        object_kind="session",
+        object_name=user.username,
+        object_id=user.id,
+    )
+
+
 async def sign_out(
     request: AnyRequest, principal: Principal, response: Response[Any]
 ) -> Response[Any]:
@@ -59,6 +68,7 @@ async def sign_out(
     if principal.session is not None:
         async with services.database.transaction() as connection:
             await end_session(connection, principal.session.id)
+            await note(connection, request, principal, _ended(principal.session))
     response.delete_cookie(services.settings.dashboard_session_cookie_name)
     response.delete_cookie(csrf.COOKIE)
     return response

@@ -1,8 +1,5 @@
 """`GET /api/events` and `/api/events/{id}`: stored events, newest first, and one explained."""
 
-import base64
-import binascii
-import re
 from typing import Any
 
 import msgspec
@@ -22,12 +19,12 @@ from tokenwatcher_server.pricing.price import CostLine
 from tokenwatcher_server.usage.parameters import Parameters, Reader
 from tokenwatcher_server.usage.request import UsageRequest, parse_with
 from tokenwatcher_server.web.auth import Caller
+from tokenwatcher_server.web.cursor import encode_place, read_cursor
 from tokenwatcher_server.web.scope import asked_scope
 from tokenwatcher_server.web.services import services_of
 
 MOST_EVENTS = 500
 DEFAULT_EVENTS = 50
-_MICROSECONDS = re.compile(r"[0-9]{1,18}\Z", re.ASCII)
 
 
 class EventAnswer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
@@ -155,20 +152,8 @@ def _whole(*parts: int | None) -> int | None:
 
 
 def encode_cursor(stored: StoredEvent) -> str:
-    event = stored.priced.event
-    return base64.urlsafe_b64encode(f"{event.occurred_at}:{event.id}".encode()).decode()
-
-
-def decode_cursor(cursor: str) -> tuple[int, str] | None:
-    """The (occurred_at, id) after which a page begins, None for anything that is no cursor."""
-    try:
-        text = base64.b64decode(cursor.encode(), altchars=b"-_", validate=True).decode()
-    except (ValueError, binascii.Error):
-        return None
-    occurred_at, _, event_id = text.partition(":")
-    if not event_id or not _MICROSECONDS.match(occurred_at):
-        return None
-    return int(occurred_at), event_id
+    """Where the page after this event begins."""
+    return encode_place(stored.priced.event.occurred_at, stored.priced.event.id)
 
 
 class EventsRequest(msgspec.Struct, frozen=True):
@@ -182,10 +167,7 @@ def parse_events_request(parameters: Parameters) -> EventsRequest:
     reader = Reader(parameters)
     usage = parse_with(reader)
     limit = reader.whole("limit", 1, MOST_EVENTS, DEFAULT_EVENTS)
-    cursor = reader.one("cursor")
-    before = decode_cursor(cursor) if cursor else None
-    if cursor and before is None:
-        reader.wrong("cursor", "is not a cursor of this list")
+    before = read_cursor(reader)
     reader.finish()
     return EventsRequest(usage, limit, before)
 

@@ -25,6 +25,7 @@ PRICES = "/prices"
 SETTINGS_PAGE = "/settings"
 START = "/start"
 PROJECTS = "/projects"
+AUDIT_LOG = "/audit-log"
 EVENTS = "/events"
 PERIODS = ((1, "Today"), (7, "7 d"), (30, "30 d"), (90, "90 d"))
 

@@ -9,8 +9,9 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 
 from tokenwatcher_server.access.links import use_link as use_up
-from tokenwatcher_server.access.sessions import begin_session
+from tokenwatcher_server.access.login import signed_in as begin
 from tokenwatcher_server.kernel.errors import AppError, Kind
+from tokenwatcher_server.web.audit import visitor_of
 from tokenwatcher_server.web.auth import Caller
 from tokenwatcher_server.web.csrf import (
     check_origin,
@@ -108,8 +109,13 @@ async def use_link(request: AnyRequest, token: FromPath[str]) -> Response[Any]:
     async with services.database.transaction() as connection:
         user = await use_up(connection, token, now_us)
         if user is not None:
-            session = await begin_session(
-                connection, user, now_us, instead_of=session_cookie_of(request)
+            session = await begin(
+                connection,
+                user,
+                visitor_of(request),
+                now_us,
+                instead_of=session_cookie_of(request),
+                how="link",
             )
     if session is None:
         problem = "This link was used before or has run out. Sign in with your password."

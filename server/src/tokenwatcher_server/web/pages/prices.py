@@ -6,15 +6,14 @@ import msgspec
 from litestar import Response, get, post
 from litestar.params import FromPath
 
-from tokenwatcher_server.control.audit import Entry
 from tokenwatcher_server.kernel.clock import DAY_US
 from tokenwatcher_server.kernel.errors import AppError
 from tokenwatcher_server.kernel.period import last_days
-from tokenwatcher_server.pricing import custom, reprice
+from tokenwatcher_server.pricing import changes, custom, reprice
 from tokenwatcher_server.pricing.custom import PER_MILLION, CustomPrice
 from tokenwatcher_server.pricing.reprice import Repriced, UnpricedModel
 from tokenwatcher_server.usage.request import MAX_DAYS
-from tokenwatcher_server.web.audit import note
+from tokenwatcher_server.web.audit import actor_of
 from tokenwatcher_server.web.pages.answer import Moment, answer_page
 from tokenwatcher_server.web.pages.forms import back_to, fields_of
 from tokenwatcher_server.web.pages.links import PRICES
@@ -93,8 +92,7 @@ async def set_price(request: AnyRequest) -> Response[Any]:
     except AppError as error:
         return await _answer(request, viewer, PriceForm(fields, error.message))
     async with services.database.transaction() as connection:
-        await custom.set_price(connection, price)
-        await note(connection, request, viewer.principal, _entry("set", price, after=price))
+        await changes.set_price(connection, actor_of(request, viewer.principal), price)
     await services.prices.refresh()
     return back_to(PRICES)
 
@@ -103,8 +101,8 @@ async def set_price(request: AnyRequest) -> Response[Any]:
 async def remove_price(request: AnyRequest, price_id: FromPath[str]) -> Response[Any]:
     services, viewer = services_of(request), await viewer_of(request)
     async with services.database.transaction() as connection:
-        removed = await custom.remove_price(connection, price_id, services.clock.now_us())
-        await note(connection, request, viewer.principal, _entry("remove", removed, before=removed))
+        actor, now_us = actor_of(request, viewer.principal), services.clock.now_us()
+        await changes.remove_price(connection, actor, price_id, now_us)
     await services.prices.refresh()
     return back_to(PRICES)
 
@@ -125,22 +123,9 @@ async def apply_prices(request: AnyRequest) -> Response[str]:
     )
     if for_good:
         async with services.database.transaction() as connection:
-            entry = Entry(
-                action="price.apply", object_kind="price", object_name="stored calls", after=done
-            )
-            await note(connection, request, viewer.principal, entry)
+            actor, now_us = actor_of(request, viewer.principal), services.clock.now_us()
+            await changes.note_repriced(connection, actor, done, now_us)
     return await _answer(request, viewer, PriceForm({}), done)
-
-
-def _entry(verb: str, price: CustomPrice, *, before: object = None, after: object = None) -> Entry:
-    return Entry(
-        action=f"price.{verb}",
-        object_kind="price",
-        object_name=f"{price.provider} {price.model_pattern}",
-        object_id=price.id,
-        before=before,
-        after=after,
-    )
 
 
 async def _answer(
