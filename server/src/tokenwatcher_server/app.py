@@ -81,6 +81,7 @@ async def running_app(
             metrics=metrics,
             keys=keys,
             projects=ProjectDirectory(database, clock),
+            passwords=passwords,
             login=Login(database, passwords, clock),
             csrf_secret=settings.csrf_secret.encode() if settings.csrf_secret else secret,
             parquet=parquet,

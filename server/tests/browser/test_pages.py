@@ -25,6 +25,8 @@ PAGES = {
     "keys": "/keys",
     "projects": "/projects",
     "audit-log": "/audit-log",
+    "members": "/members",
+    "account": "/account",
     "events": "/events",
     "events-failed": "/events?status=error",
 }

@@ -31,6 +31,23 @@ class Login:
         those who try too often; then no password is hashed.
         """
         now_us = self._clock.now_us()
+        user = await self._verified(username, password, visitor, now_us)
+        if user is None:
+            logger().warning("a sign-in failed", address=visitor.address)
+            return None
+        async with self._database.transaction() as connection:
+            session = await signed_in(connection, user, visitor, now_us, instead_of=instead_of)
+        logger().info("signed in", user_id=user.id, address=visitor.address)
+        return session
+
+    async def confirms(self, user: User, password: str, visitor: Actor) -> bool:
+        """Whether it is the password of somebody who is signed in; as slow for who guesses."""
+        now_us = self._clock.now_us()
+        return await self._verified(user.username, password, visitor, now_us) is not None
+
+    async def _verified(
+        self, username: str, password: str, visitor: Actor, now_us: int
+    ) -> User | None:
         account, place = username[:LONGEST_USERNAME], throttle.place_of(visitor.address or "")
         self._attempts.count(place, now_us)
         async with self._database.reading() as connection:
@@ -42,13 +59,10 @@ class Login:
             async with self._database.transaction() as connection:
                 await throttle.note_failure(connection, account, place, now_us)
                 await record(connection, visitor, _refused(user), now_us)
-            logger().warning("a sign-in failed", address=visitor.address)
             return None
         async with self._database.transaction() as connection:
             await throttle.forgive(connection, account, place)
-            session = await signed_in(connection, user, visitor, now_us, instead_of=instead_of)
-        logger().info("signed in", user_id=user.id, address=visitor.address)
-        return session
+        return user
 
 
 async def signed_in(

@@ -7,6 +7,12 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tokenwatcher_server.access import members
+from tokenwatcher_server.access.invitations import (
+    Invitation,
+    create_invitation,
+    revoke_invitations_by,
+    use_invitation,
+)
 from tokenwatcher_server.access.members import Member
 from tokenwatcher_server.access.roles import Role
 from tokenwatcher_server.access.users import User, create_user
@@ -61,16 +67,53 @@ async def admit(
 async def give_role(
     connection: AsyncConnection, actor: Actor, member: Member, role: Role, now_us: int
 ) -> None:
-    """Raises AppError (409) for the last owner."""
+    """Raises AppError (409) for the last owner. What they invited to is taken back."""
     await members.change_role(connection, member, role)
+    await revoke_invitations_by(connection, member.workspace_id, member.user_id)
     entry = member_entry("change", member, before=member.role, after=role)
     await record(connection, actor, entry, now_us)
 
 
 async def let_go(connection: AsyncConnection, actor: Actor, member: Member, now_us: int) -> None:
-    """Raises AppError (409) for the last owner."""
+    """Raises AppError (409) for the last owner. What they invited to is taken back."""
     await members.remove_member(connection, member)
+    await revoke_invitations_by(connection, member.workspace_id, member.user_id)
     await record(connection, actor, member_entry("remove", member, before=member.role), now_us)
+
+
+async def invite(
+    connection: AsyncConnection,
+    actor: Actor,
+    workspace_id: WorkspaceId,
+    role: Role,
+    note: str,
+    now_us: int,
+) -> tuple[Invitation, str]:
+    """An invitation and its token, which is in no other place."""
+    by = UserId(actor.id) if actor.kind == "user" and actor.id else None
+    made, token = await create_invitation(connection, workspace_id, role, note, by, now_us)
+    await record(connection, actor, invitation_entry("create", made), now_us)
+    return made, token
+
+
+async def accept(
+    connection: AsyncConnection, actor: Actor, token: str, user: User, now_us: int
+) -> None:
+    """Let a user in by a link; raises AppError: 404 for one that is gone, 409 for who is in."""
+    invitation = await use_invitation(connection, token, now_us)
+    await record(connection, actor, invitation_entry("use", invitation), now_us)
+    await admit(connection, actor, invitation.workspace_id, user, invitation.role, now_us)
+
+
+def invitation_entry(verb: str, invitation: Invitation) -> Entry:
+    return Entry(
+        action=f"invitation.{verb}",
+        object_kind="invitation",
+        object_name=invitation.note,
+        object_id=invitation.id,
+        workspace_id=invitation.workspace_id,
+        after={"role": invitation.role},
+    )
 
 
 def entry(verb: str, user: User) -> Entry:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from hashlib import sha256
 
 import msgspec
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tokenwatcher_server.access.users import USER_COLUMNS, User
@@ -19,6 +19,7 @@ from tokenwatcher_server.control.database import Database
 from tokenwatcher_server.control.tables import sessions, users
 from tokenwatcher_server.kernel.clock import MICROSECONDS
 from tokenwatcher_server.kernel.errors import AppError
+from tokenwatcher_server.kernel.ids import UserId
 
 LIFETIME_SECONDS = 12 * 3600
 IDLE_SECONDS = 2 * 3600
@@ -78,6 +79,16 @@ async def find_session(database: Database, session_id: str, now_us: int) -> Sess
         with suppress(AppError):  # a full disk is no reason to show nothing
             await _note_use(database, session_id, now_us)
     return Session(session_id, User(*row[:-1]))
+
+
+async def count_sessions(connection: AsyncConnection, user_id: UserId, now_us: int) -> int:
+    """How many sessions of a user hold now."""
+    query = select(func.count()).where(
+        sessions.c.user_id == user_id,
+        sessions.c.expires_at > now_us,
+        sessions.c.last_seen_at > now_us - IDLE_SECONDS * MICROSECONDS,
+    )
+    return int((await connection.execute(query)).scalar_one())
 
 
 async def end_session(connection: AsyncConnection, session_id: str) -> None:

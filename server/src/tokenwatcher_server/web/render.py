@@ -56,6 +56,7 @@ NAV = (
             NavEntry("Projects", "/projects", "p"),
             NavEntry("API keys", "/keys", "k"),
             NavEntry("Prices", "/prices", "r"),
+            NavEntry("Members", "/members", "t", right="members.see"),
             NavEntry("Audit log", "/audit-log", "l", right="audit.see"),
             NavEntry("Settings", "/settings", "s"),
         ),

@@ -1,23 +1,28 @@
 """Every URL on one page. The two ingest routes are raw handlers: see `ingest_endpoint.py`."""
 
 from tokenwatcher_server.web.api import (
+    account,
     admin,
     audit,
     auth,
     events,
     health,
+    invitations,
     keys,
     local,
+    members,
     openapi,
     projects,
     query,
     stats,
     workspaces,
 )
+from tokenwatcher_server.web.pages import account as account_page
 from tokenwatcher_server.web.pages import (
     assets,
     event,
     explore,
+    invitation,
     login,
     models,
     overview,
@@ -30,6 +35,7 @@ from tokenwatcher_server.web.pages import (
 from tokenwatcher_server.web.pages import audit as audit_page
 from tokenwatcher_server.web.pages import events as events_list
 from tokenwatcher_server.web.pages import keys as keys_page
+from tokenwatcher_server.web.pages import members as members_page
 from tokenwatcher_server.web.pages import projects as projects_page
 
 ROUTES = (
@@ -43,7 +49,10 @@ ROUTES = (
     *projects_page.ROUTES,
     *keys_page.ROUTES,
     *prices.ROUTES,
+    *members_page.ROUTES,
+    *invitation.ROUTES,
     *audit_page.ROUTES,
+    *account_page.ROUTES,
     *settings.ROUTES,
     *start.ROUTES,
     *theme.ROUTES,
@@ -55,10 +64,13 @@ ROUTES = (
     *events.ROUTES,
     # the door
     *auth.ROUTES,
+    *account.ROUTES,
     # control data
     *workspaces.ROUTES,
     *projects.ROUTES,
     *keys.ROUTES,
+    *members.ROUTES,
+    *invitations.ROUTES,
     # operations
     *audit.ROUTES,
     *admin.ROUTES,

@@ -5,6 +5,7 @@ from typing import Any, cast
 import msgspec
 
 from tokenwatcher_server.access.login import Login
+from tokenwatcher_server.access.passwords import Passwords
 from tokenwatcher_server.access.projects import ProjectDirectory
 from tokenwatcher_server.access.verifier import KeyVerifier
 from tokenwatcher_server.control.database import Database
@@ -27,6 +28,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     metrics: Metrics
     keys: KeyVerifier
     projects: ProjectDirectory
+    passwords: Passwords
     login: Login
     csrf_secret: bytes
     parquet: FileWriter

@@ -69,6 +69,11 @@ async def sign_out(
         async with services.database.transaction() as connection:
             await end_session(connection, principal.session.id)
             await note(connection, request, principal, _ended(principal.session))
-    response.delete_cookie(services.settings.dashboard_session_cookie_name)
+    return forget_cookies(request, response)
+
+
+def forget_cookies(request: AnyRequest, response: Response[Any]) -> Response[Any]:
+    """Take the cookies of a session from the browser."""
+    response.delete_cookie(services_of(request).settings.dashboard_session_cookie_name)
     response.delete_cookie(csrf.COOKIE)
     return response
