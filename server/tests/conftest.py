@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,8 @@ QUIET = {"TOKENWATCHER_API_KEY", "DASHBOARD_PASSWORD", "DATABASE_URL", "EVENTS_U
 class Instance:
     """A data folder with a server that runs on it, and the command line beside it."""
 
-    def __init__(self, data_dir: Path, **environment: str) -> None:
-        self.data_dir = data_dir
+    def __init__(self, data_dir: Path, options: Sequence[str] = (), **environment: str) -> None:
+        self.data_dir, self.options = data_dir, options
         self.environment = {k: v for k, v in os.environ.items() if k not in QUIET} | environment
         self.output: list[str] = []
         self.start()
@@ -33,7 +33,7 @@ class Instance:
     def start(self) -> None:
         with (self.data_dir.parent / "server.log").open("a") as log:
             self.process = subprocess.Popen(
-                [*COMMAND, "serve", "--port", "0", "--data-dir", str(self.data_dir)],
+                [*COMMAND, "serve", "--port", "0", "--data-dir", str(self.data_dir), *self.options],
                 env=self.environment,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -112,8 +112,8 @@ def new_instance(tmp_path: Path) -> Iterator[Callable[..., Instance]]:
     """Starts servers of a test's own, each with its folder; they end with the test."""
     made: list[Instance] = []
 
-    def start(name: str = "data", **environment: str) -> Instance:
-        made.append(Instance(tmp_path / name, **environment))
+    def start(name: str = "data", options: Sequence[str] = (), **environment: str) -> Instance:
+        made.append(Instance(tmp_path / name, options, **environment))
         return made[-1]
 
     yield start

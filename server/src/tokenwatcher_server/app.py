@@ -95,6 +95,7 @@ async def running_app(
             username=settings.dashboard_username,
             password=settings.dashboard_password,
             now_us=clock.now_us(),
+            insecure=settings.insecure,
         )
         yield App(services, build_application(services, _ingest(services)), welcome)
 

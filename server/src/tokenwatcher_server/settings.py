@@ -41,6 +41,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     store_prompts: bool = False
     rollup_rebuild_secret: str | None = None
     trusted_proxies: tuple[str, ...] = ()
+    insecure: bool = False
+    """Started with `--i-know-this-is-insecure`; no variable sets it."""
 
 
 class Setting(msgspec.Struct, frozen=True):
@@ -49,6 +51,8 @@ class Setting(msgspec.Struct, frozen=True):
     parse: Callable[[str], object]
     sentence: str
     secret: bool = False
+    may_be_empty: bool = True
+    """Whether an empty value counts as not set; one that is refused was meant to be something."""
 
 
 def _boolean(text: str) -> bool:
@@ -103,9 +107,11 @@ SETTINGS = (
     Setting("DASHBOARD_USERNAME", "dashboard_username", _text,
             "The name of the first user, made at the first start."),
     Setting("DASHBOARD_PASSWORD", "dashboard_password", _text,
-            "The first user's password; generated and printed once where it is not set.", secret=True),
+            "The first user's password; generated and printed once where it is not set.", secret=True,
+            may_be_empty=False),
     Setting("DASHBOARD_SESSION_SECRET", "dashboard_session_secret", _text,
-            "At least 32 characters that sign sessions; generated where it is not set.", secret=True),
+            "At least 32 characters that sign sessions; generated where it is not set.", secret=True,
+            may_be_empty=False),
     Setting("DASHBOARD_SESSION_COOKIE_NAME", "dashboard_session_cookie_name", _text,
             "The name of the session cookie."),
     Setting("CSRF_SECRET", "csrf_secret", _text,
@@ -135,6 +141,12 @@ def load(environ: Mapping[str, str] = os.environ, **overrides: object) -> Settin
     values: dict[str, object] = {}
     for setting in SETTINGS:
         text = _value_of(setting, environ)
+        if (
+            text is None
+            and setting.variable in environ
+            and not (setting.may_be_empty or overrides.get("insecure"))
+        ):
+            raise SettingsError(setting.variable, "is empty; give it a value, or unset it")
         if text is None:
             continue
         try:

@@ -11,7 +11,7 @@ import pytest
 from tokenwatcher_server.access.posture import refuse_to_start
 from tokenwatcher_server.access.secrets import session_secret
 from tokenwatcher_server.kernel.errors import InstanceRefused
-from tokenwatcher_server.settings import Settings, SettingsError
+from tokenwatcher_server.settings import Settings, SettingsError, load
 
 STRONG = "q8Zr2Lw0Vn5Xc7Kd9Fh1Jm3Pt6Sb4GyE"
 
@@ -95,3 +95,33 @@ def test_starts_at_once_agree_on_one_secret(tmp_path: Path) -> None:
     assert len(found) == 8
     assert len(set(found)) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["session.secret"]
+
+
+DANGEROUS = (
+    {"dashboard_auth_enabled": False, "host": "0.0.0.0"},
+    {"dashboard_password": "admin"},
+    {"dashboard_session_secret": "short"},
+    {"dashboard_session_secret": None, "database_url": "postgresql+asyncpg://db.example/watch"},
+)
+
+
+@pytest.mark.parametrize("given", DANGEROUS)
+def test_what_is_dangerous_starts_only_where_the_operator_says_that_they_know(
+    given: dict[str, Any],
+) -> None:
+    with pytest.raises(SettingsError):
+        refuse_to_start(Settings(**given))
+    refuse_to_start(Settings(**given, insecure=True))
+
+
+def test_what_is_useless_is_refused_all_the_same() -> None:
+    with pytest.raises(SettingsError):
+        refuse_to_start(Settings(dashboard_session_cookie_name="a b", insecure=True))
+
+
+@pytest.mark.parametrize("variable", ["DASHBOARD_PASSWORD", "DASHBOARD_SESSION_SECRET"])
+def test_a_password_or_secret_that_is_set_to_nothing_is_refused_by_name(variable: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load({variable: ""})
+    assert refused.value.variable == variable
+    assert load({variable: ""}, insecure=True).dashboard_password is None

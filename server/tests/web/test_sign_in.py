@@ -122,8 +122,27 @@ def set_password(running: Any, password: str) -> None:
 
 
 def test_behind_a_trusted_proxy_the_cookie_is_for_https_alone(visitor: Visitor) -> None:
-    response = sign_in(visitor(), **{"X-Forwarded-Proto": "https"})
+    browser, https = visitor(), {"X-Forwarded-Proto": "https"}
+    response = sign_in(browser, **https)
     assert all("Secure" in cookie for cookie in response.headers.get_list("set-cookie"))
+    [session] = [one for one in response.headers.get_list("set-cookie") if SESSION in one]
+    assert session.startswith(f"__Host-{SESSION}=")
+    assert "Path=/" in session
+    assert "Domain" not in session
+    value = session.split(";")[0].partition("=")[2]
+    for name, status in ((f"__Host-{SESSION}", 200), (SESSION, 401)):
+        headers = {**https, "Cookie": f"{name}={value}"}
+        assert visitor().get("/api/stats", headers=headers).status_code == status
+    csrf = visitor().get("/api/auth/csrf", headers={**https, "Cookie": f"__Host-{SESSION}={value}"})
+    token = csrf.json()["csrfToken"]
+    cookies = f"__Host-{SESSION}={value}; tokenwatcher_csrf={token}"
+    out = visitor().post(
+        "/api/auth/logout", headers={**https, "Cookie": cookies, "X-CSRF-Token": token}
+    )
+    [ended] = [one for one in out.headers.get_list("set-cookie") if SESSION in one]
+    assert ended.startswith(f"__Host-{SESSION}=")
+    assert "Max-Age=0" in ended
+    assert "Secure" in ended
 
 
 def test_a_forwarded_address_is_not_believed_from_just_anybody(instance: Any) -> None:

@@ -27,16 +27,18 @@ async def first_start(
     username: str,
     password: str | None,
     now_us: int,
+    insecure: bool = False,
 ) -> Welcome | None:
     """Make what a new instance needs, all of it or nothing; None where it was made before.
 
-    Raises AppError for a username or password that can't be (`access/posture.py` checks both).
+    Raises AppError for a username or password that can't be (`access/posture.py` checks both);
+    a weak password is taken where `insecure`.
     """
     async with database.reading() as connection:
         if await list_workspaces(connection):
             return None
     generated = None if password else generate_password()
-    password_hash = await passwords.hash(password or generated or "")
+    password_hash = await passwords.hash(password or generated or "", however_weak=insecure)
     async with database.transaction() as connection:
         if await list_workspaces(connection):  # another process was faster
             return None

@@ -1,6 +1,7 @@
 """Settings that would make an instance dangerous, or useless, stop its start."""
 
 import re
+from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 
 from tokenwatcher_server.access.names import checked_name
@@ -21,20 +22,45 @@ _ORIGIN = re.compile(r"https?://[^/?#\s@*]+\Z", re.ASCII)
 
 
 def refuse_to_start(settings: Settings) -> None:
-    """Raise SettingsError naming the variable to mend; a secret never appears in it."""
+    """Raise SettingsError naming the variable to mend; a secret never appears in it.
+
+    What is only dangerous is let pass where the operator said that they know.
+    """
+    found = list(dangers(settings))
+    if found and not settings.insecure:
+        raise found[0]
+    _check_first_user(settings.dashboard_username)
+    _check_cookie_name(settings.dashboard_session_cookie_name)
+    _check_origins(settings.ingest_allowed_origins)
+    _check_proxies(settings.trusted_proxies)
+
+
+def dangers(settings: Settings) -> Iterator[SettingsError]:
+    """What would let strangers in."""
     if not settings.dashboard_auth_enabled and not is_loopback(settings.host):
-        raise SettingsError(
+        yield SettingsError(
             "DASHBOARD_AUTH_ENABLED",
             "the dashboard can't be open to everybody while TOKENWATCHER_HOST listens beyond "
             "this machine; turn sign-in on, or listen on 127.0.0.1",
         )
-    _check_first_user(settings)
-    _check_secret("DASHBOARD_SESSION_SECRET", settings.dashboard_session_secret)
-    _check_secret("CSRF_SECRET", settings.csrf_secret)
-    _check_secret("ROLLUP_REBUILD_SECRET", settings.rollup_rebuild_secret)
-    _check_cookie_name(settings.dashboard_session_cookie_name)
-    _check_origins(settings.ingest_allowed_origins)
-    _check_proxies(settings.trusted_proxies)
+    if settings.dashboard_password is not None:
+        try:
+            check_strength(settings.dashboard_password)
+        except AppError as error:
+            yield SettingsError("DASHBOARD_PASSWORD", error.message)
+    if settings.dashboard_session_secret is None and not _is_embedded(settings.database_url):
+        yield SettingsError(
+            "DASHBOARD_SESSION_SECRET",
+            "is needed where control data is in a database that servers share; use 32 or more "
+            "random characters, the same for each",
+        )
+    yield from _weak("DASHBOARD_SESSION_SECRET", settings.dashboard_session_secret)
+    yield from _weak("CSRF_SECRET", settings.csrf_secret)
+    yield from _weak("ROLLUP_REBUILD_SECRET", settings.rollup_rebuild_secret)
+
+
+def _is_embedded(database_url: str | None) -> bool:
+    return database_url is None or database_url.startswith("sqlite")
 
 
 def is_loopback(host: str) -> bool:
@@ -45,26 +71,20 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def _check_first_user(settings: Settings) -> None:
+def _check_first_user(username: str) -> None:
     try:
-        checked_name(settings.dashboard_username, "username", longest=LONGEST_USERNAME)
+        checked_name(username, "username", longest=LONGEST_USERNAME)
     except AppError as error:
         raise SettingsError("DASHBOARD_USERNAME", error.message) from None
-    if settings.dashboard_password is None:
-        return
-    try:
-        check_strength(settings.dashboard_password)
-    except AppError as error:
-        raise SettingsError("DASHBOARD_PASSWORD", error.message) from None
 
 
-def _check_secret(variable: str, secret: str | None) -> None:
+def _weak(variable: str, secret: str | None) -> Iterator[SettingsError]:
     if secret is None:
         return
     if secret.lower().startswith(SAMPLES) or len(set(secret)) < 8:
-        raise SettingsError(variable, "is a sample or too simple; use 32 or more random characters")
-    if len(secret) < SHORTEST_SECRET:
-        raise SettingsError(variable, f"must have at least {SHORTEST_SECRET} characters")
+        yield SettingsError(variable, "is a sample or too simple; use 32 or more random characters")
+    elif len(secret) < SHORTEST_SECRET:
+        yield SettingsError(variable, f"must have at least {SHORTEST_SECRET} characters")
 
 
 def _check_cookie_name(name: str) -> None:

@@ -27,10 +27,18 @@ FIRST_EVENT = (
 @click.option(
     "--next-free-port", is_flag=True, help="Where the port is taken, use the next free one."
 )
+@click.option(
+    "--i-know-this-is-insecure",
+    "insecure",
+    is_flag=True,
+    help="Start although strangers could get in; every page then says so.",
+)
 @data_dir_option
-def serve(host: str | None, port: int | None, *, next_free_port: bool, data_dir: Path) -> None:
+def serve(
+    host: str | None, port: int | None, *, next_free_port: bool, insecure: bool, data_dir: Path
+) -> None:
     """Run the server on a data folder, which is made at the first start."""
-    settings = settings_of(data_dir, host=host, port=port)
+    settings = settings_of(data_dir, host=host, port=port, insecure=insecure)
     start(settings, _welcome, next_free_port=next_free_port)
 
 

@@ -10,6 +10,7 @@ from tokenwatcher_server.web.client_address import is_https
 from tokenwatcher_server.web.services import services_of
 
 AnyRequest = Request[Any, Any, Any]
+HOST_PREFIX = "__Host-"
 
 
 def cookie_of(request: AnyRequest, name: str) -> str | None:
@@ -27,13 +28,32 @@ def cookie_of(request: AnyRequest, name: str) -> str | None:
     return values.pop() if len(values) == 1 else None
 
 
-def make_cookie(request: AnyRequest, name: str, value: str, *, httponly: bool) -> Cookie:
-    """A cookie for this site alone, as long-lived as a session, and secure over HTTPS."""
+def session_cookie_name(request: AnyRequest) -> str:
+    """Over HTTPS with `__Host-` before it: then no neighbouring site can plant one."""
+    settings = services_of(request).settings
+    name = settings.dashboard_session_cookie_name
+    if name.startswith(HOST_PREFIX) or not is_https(request, settings.trusted_proxies):
+        return name
+    return f"{HOST_PREFIX}{name}"
+
+
+def make_cookie(
+    request: AnyRequest,
+    name: str,
+    value: str,
+    *,
+    httponly: bool,
+    seconds: int = LIFETIME_SECONDS,
+) -> Cookie:
+    """A cookie for this site alone, as long-lived as a session, and secure over HTTPS.
+
+    One that lives for 0 seconds takes the one of its name away.
+    """
     return Cookie(
         key=name,
         value=value,
         path="/",
-        max_age=LIFETIME_SECONDS,
+        max_age=seconds,
         httponly=httponly,
         samesite="lax",
         secure=is_https(request, services_of(request).settings.trusted_proxies),

@@ -5,7 +5,8 @@ from typing import Any
 from litestar import Request, Response
 
 from tokenwatcher_server.web.errors import Problem
-from tokenwatcher_server.web.render import render_error
+from tokenwatcher_server.web.frame import frame_of
+from tokenwatcher_server.web.render import ErrorPage, render
 
 
 def wants_page(request: Request[Any, Any, Any]) -> bool:
@@ -18,8 +19,9 @@ def wants_page(request: Request[Any, Any, Any]) -> bool:
 def error_page(
     request: Request[Any, Any, Any], found: Problem, headers: dict[str, str]
 ) -> Response[str]:
+    frame = frame_of(request, str(request.scope["path"]))
     return Response(
-        render_error(request, found),
+        render("error.html", frame, ErrorPage(found)),
         status_code=found.status,
         media_type="text/html",
         headers=headers,

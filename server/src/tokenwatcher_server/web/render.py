@@ -75,6 +75,8 @@ class PageFrame(msgspec.Struct, frozen=True, kw_only=True):
     fragment: bool = False
     """True where only the main column is asked for, to be put in place of the present one."""
     nav: tuple[NavGroup, ...] = NAV
+    insecure: bool = False
+    """True where the operator started the server against its advice: the page says so."""
 
 
 class ErrorPage(msgspec.Struct, frozen=True):
@@ -84,12 +86,6 @@ class ErrorPage(msgspec.Struct, frozen=True):
 def render(template: str, frame: PageFrame, page: msgspec.Struct | None = None) -> str:
     """Fill a template; raises where it names something that isn't there."""
     return environment().get_template(template).render(frame=frame, page=page)
-
-
-def render_error(request: Request[Any, Any, Any], problem: Problem) -> str:
-    """The page for an error: what happened, what is safe, what to do."""
-    frame = PageFrame(path=str(request.scope["path"]), theme=theme_of(request))
-    return render("error.html", frame, ErrorPage(problem))
 
 
 def theme_of(request: Request[Any, Any, Any]) -> str:

@@ -10,7 +10,7 @@ from tokenwatcher_server.access.sessions import Session, end_session, find_sessi
 from tokenwatcher_server.control.audit import Entry
 from tokenwatcher_server.web import csrf
 from tokenwatcher_server.web.audit import note, visitor_of
-from tokenwatcher_server.web.cookies import cookie_of, make_cookie
+from tokenwatcher_server.web.cookies import cookie_of, make_cookie, session_cookie_name
 from tokenwatcher_server.web.services import services_of
 
 AnyRequest = Request[Any, Any, Any]
@@ -18,7 +18,7 @@ AnyRequest = Request[Any, Any, Any]
 
 def session_cookie_of(request: AnyRequest) -> str | None:
     """The id of the session that the browser says it has."""
-    return cookie_of(request, services_of(request).settings.dashboard_session_cookie_name)
+    return cookie_of(request, session_cookie_name(request))
 
 
 async def session_of(request: AnyRequest) -> Session | None:
@@ -43,7 +43,7 @@ async def sign_in(request: AnyRequest, username: str, password: str) -> Session 
 def signed_in(request: AnyRequest, response: Response[Any], session: Session) -> Response[Any]:
     """Give the answer the cookies of a new session."""
     services = services_of(request)
-    name = services.settings.dashboard_session_cookie_name
+    name = session_cookie_name(request)
     response.set_cookie(make_cookie(request, name, session.id, httponly=True))
     token = csrf_tokens.make_token(services.csrf_secret, session.id)
     response.set_cookie(csrf.token_cookie(request, token))
@@ -74,6 +74,6 @@ async def sign_out(
 
 def forget_cookies(request: AnyRequest, response: Response[Any]) -> Response[Any]:
     """Take the cookies of a session from the browser."""
-    response.delete_cookie(services_of(request).settings.dashboard_session_cookie_name)
-    response.delete_cookie(csrf.COOKIE)
+    for name, httponly in ((session_cookie_name(request), True), (csrf.COOKIE, False)):
+        response.set_cookie(make_cookie(request, name, "", httponly=httponly, seconds=0))
     return response

@@ -16,9 +16,10 @@ from tokenwatcher_server.web.api.invitations import PAGE, join
 from tokenwatcher_server.web.audit import visitor_of
 from tokenwatcher_server.web.csrf import check_token, form_field, token_cookie, token_of
 from tokenwatcher_server.web.errors import STATUS
+from tokenwatcher_server.web.frame import frame_of
 from tokenwatcher_server.web.pages.forms import back_to
 from tokenwatcher_server.web.pages.viewer import SIGN_IN, AnyRequest
-from tokenwatcher_server.web.render import PageFrame, render, theme_of
+from tokenwatcher_server.web.render import render
 from tokenwatcher_server.web.services import services_of
 from tokenwatcher_server.web.sign_in import session_of, signed_in
 
@@ -80,7 +81,7 @@ async def _page(
         problem=None if problem is None else problem.message,
     )
     csrf = token_of(request, session)
-    frame = PageFrame(path=PAGE, theme=theme_of(request), csrf_token=csrf)
+    frame = frame_of(request, PAGE, csrf_token=csrf)
     return Response(
         render("invitation.html", frame, page),
         status_code=200 if problem is None else STATUS[problem.kind],

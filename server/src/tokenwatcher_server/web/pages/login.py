@@ -20,7 +20,8 @@ from tokenwatcher_server.web.csrf import (
     token_cookie,
     token_of,
 )
-from tokenwatcher_server.web.render import PageFrame, render, theme_of
+from tokenwatcher_server.web.frame import frame_of
+from tokenwatcher_server.web.render import render
 from tokenwatcher_server.web.services import services_of
 from tokenwatcher_server.web.sign_in import (
     session_cookie_of,
@@ -95,7 +96,7 @@ async def logout(request: AnyRequest, principal: Caller) -> Response[Any]:
 @get("/sign-in/{token:str}", include_in_schema=False)
 async def link_page(request: AnyRequest, token: FromPath[str]) -> Response[Any]:
     """Ask before the link is used up: a mail scanner or a preview also follows links."""
-    frame = PageFrame(path="/sign-in", theme=theme_of(request))
+    frame = frame_of(request, "/sign-in")
     page = LinkPage(f"/sign-in/{quote(token, safe='')}")
     return Response(render("sign_in_link.html", frame, page), media_type="text/html")
 
@@ -125,7 +126,7 @@ async def use_link(request: AnyRequest, token: FromPath[str]) -> Response[Any]:
 
 def _page(request: AnyRequest, page: LoginPage, status: int) -> Response[Any]:
     token = token_of(request, None)
-    frame = PageFrame(path="/login", theme=theme_of(request), csrf_token=token)
+    frame = frame_of(request, "/login", csrf_token=token)
     body = render("login.html", frame, page)
     return Response(
         body, status_code=status, media_type="text/html", cookies=[token_cookie(request, token)]

@@ -17,7 +17,8 @@ from tokenwatcher_server.kernel.ids import ProjectId, WorkspaceId
 from tokenwatcher_server.usage.request import TAG, UsageRequest
 from tokenwatcher_server.web.auth import principal_of
 from tokenwatcher_server.web.csrf import token_of
-from tokenwatcher_server.web.render import NAV, NavGroup, PageFrame, theme_of
+from tokenwatcher_server.web.frame import frame_of
+from tokenwatcher_server.web.render import NAV, NavGroup, PageFrame
 from tokenwatcher_server.web.services import services_of
 
 AnyRequest = Request[Any, Any, Any]
@@ -58,9 +59,9 @@ async def viewer_of(request: AnyRequest) -> Viewer:
         raise
     workspaces, projects = await _visible(request, principal.scope)
     names = dict(workspaces)
-    frame = PageFrame(
-        path=str(request.scope["path"]),
-        theme=theme_of(request),
+    frame = frame_of(
+        request,
+        str(request.scope["path"]),
         user_name=principal.name,
         csrf_token=token_of(request, principal.session),
         nav=_nav(principal),
