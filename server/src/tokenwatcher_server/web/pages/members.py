@@ -30,12 +30,12 @@ from tokenwatcher_server.web.pages.viewer import (
 )
 from tokenwatcher_server.web.services import services_of
 
-ROLE_LABELS = {
-    "owner": "owner: everything, removing the workspace too",
-    "admin": "admin: also people, the audit log and the workspace's name",
-    "member": "member: also keys, projects, alerts and exports",
-    "viewer": "viewer: sees usage, changes nothing",
-}
+ROLE_SENTENCES = (
+    ("viewer", "sees usage, projects, keys by their prefix, and who else is here"),
+    ("member", "also makes keys, projects and alerts, and downloads usage"),
+    ("admin", "also invites people, gives roles, reads the audit log, and renames the workspace"),
+    ("owner", "also removes the workspace, and makes other owners"),
+)
 
 
 class MemberRow(msgspec.Struct, frozen=True):
@@ -56,6 +56,7 @@ class WorkspaceCard(msgspec.Struct, frozen=True):
 
 class MembersPage(msgspec.Struct, frozen=True):
     workspaces: tuple[WorkspaceCard, ...]
+    roles: tuple[tuple[str, str], ...]
     made: NewInvitation | None = None
 
 
@@ -129,6 +130,7 @@ async def _answer(
             _card(viewer, WorkspaceId(workspace_id), name, members, invited)
             for workspace_id, name in viewer.workspaces
         ),
+        ROLE_SENTENCES,
         made,
     )
     moment = Moment(services_of(request).clock.now_us(), None)
@@ -169,7 +171,7 @@ def _choices(viewer: Viewer, workspace_id: WorkspaceId, chosen: Role) -> tuple[C
         return ()
     own = viewer.principal.roles[workspace_id]
     given = (role for role in ROLES if is_at_least(own, role))
-    return tuple(Choice(role, ROLE_LABELS[role], role == chosen) for role in given)
+    return tuple(Choice(role, role, role == chosen) for role in given)
 
 
 ROUTES = (members_page, invite, revoke, change_role, remove)
