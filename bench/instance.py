@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -21,6 +22,10 @@ READY_SECONDS = 120.0
 STOP_SECONDS = 30.0
 SERVE = ("-m", "tokenwatcher_server", "serve")
 """The arguments to Python that run the real server."""
+_SETTINGS: Final = {
+    "DASHBOARD_PASSWORD": "measured-and-thrown-away",
+    "INGEST_RATE_LIMIT_MAX_REQUESTS": "100000000",  # counted as ever, and never reached
+}
 SERVE_WITHOUT_STORING = ("-m", "bench.null_server")
 SERVE_SAMPLED = ("-m", "bench.sampled_server")
 
@@ -52,7 +57,7 @@ def running(data_dir: Path, command: tuple[str, ...] = SERVE) -> Iterator[Server
         began = time.perf_counter()
         process = subprocess.Popen(
             [sys.executable, *command, *arguments], cwd=ROOT, stdout=log, stderr=log,
-            env=os.environ | {"DASHBOARD_PASSWORD": "measured-and-thrown-away"},
+            env=os.environ | _SETTINGS,
         )  # fmt: skip
         try:
             _wait_until_ready(process, port)

@@ -1,4 +1,7 @@
-"""A real server process for the tests that speak HTTP, one for each test process."""
+"""Real server processes for the tests that speak HTTP, and browsers that come to them.
+
+Each test process has two: one whose password nobody knows, and one to sign in to.
+"""
 
 import json
 import os
@@ -7,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,8 @@ from tokenwatcher_server.cli.main import main
 
 COMMAND = [sys.executable, "-m", "tokenwatcher_server"]
 READY = "TokenWatcher is ready at "
+PASSWORD = "correct horse battery staple"
+ADDRESSES = count(1)
 QUIET = {"TOKENWATCHER_API_KEY", "DASHBOARD_PASSWORD", "DATABASE_URL", "EVENTS_URL"}
 
 
@@ -120,3 +126,63 @@ def new_instance(tmp_path: Path) -> Iterator[Callable[..., Instance]]:
     for running in made:
         if running.process.poll() is None:
             running.kill()
+
+
+@pytest.fixture(scope="session")
+def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    """A server behind a proxy that it trusts, whose admin signs in with PASSWORD."""
+    running = Instance(
+        tmp_path_factory.mktemp("door") / "data",
+        DASHBOARD_PASSWORD=PASSWORD,
+        TRUSTED_PROXIES="127.0.0.0/8",
+    )
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def visitor(door: Instance) -> Iterator[Callable[[], httpx.Client]]:
+    """Opens browsers that nobody has signed in on, each at another address."""
+    opened: list[httpx.Client] = []
+
+    def browser() -> httpx.Client:
+        client: httpx.Client = door.client()
+        number = next(ADDRESSES)
+        client.headers["X-Forwarded-For"] = f"198.51.{number // 250}.{number % 250}"
+        opened.append(client)
+        return client
+
+    yield browser
+    for client in opened:
+        client.close()
+
+
+@pytest.fixture
+def signed_in(visitor: Callable[[], httpx.Client]) -> Callable[[], httpx.Client]:
+    """Opens browsers with a session and its CSRF token in place."""
+
+    def browser() -> httpx.Client:
+        client = visitor()
+        credentials = {"username": "admin", "password": PASSWORD}
+        assert client.post("/api/auth/login", json=credentials).status_code == 200
+        client.headers["X-CSRF-Token"] = client.get("/api/auth/csrf").json()["csrfToken"]
+        return client
+
+    return browser
+
+
+@pytest.fixture
+def person(door: Instance, visitor: Callable[[], httpx.Client]) -> Callable[..., httpx.Client]:
+    """Opens browsers of people with a role in a workspace, by its slug."""
+
+    def browser(role: str, workspace: str = "default") -> httpx.Client:
+        name = f"{role}-{next(ADDRESSES)}"
+        place = ("--role", role, "--workspace", workspace)
+        door.command("users", "create", name, *place, given=PASSWORD)
+        client = visitor()
+        credentials = {"username": name, "password": PASSWORD}
+        assert client.post("/api/auth/login", json=credentials).status_code == 200
+        client.headers["X-CSRF-Token"] = client.get("/api/auth/csrf").json()["csrfToken"]
+        return client
+
+    return browser

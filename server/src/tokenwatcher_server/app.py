@@ -14,6 +14,7 @@ from tokenwatcher_server.access.login import Login
 from tokenwatcher_server.access.passwords import Passwords
 from tokenwatcher_server.access.posture import refuse_to_start
 from tokenwatcher_server.access.projects import ProjectDirectory
+from tokenwatcher_server.access.rate_limits import RateLimits
 from tokenwatcher_server.access.secrets import session_secret
 from tokenwatcher_server.access.verifier import KeyVerifier
 from tokenwatcher_server.control.database import Database, control_url
@@ -30,6 +31,7 @@ from tokenwatcher_server.settings import Settings
 from tokenwatcher_server.stores import Progress, open_store
 from tokenwatcher_server.stores.parquet import parquet
 from tokenwatcher_server.web.application import build_application
+from tokenwatcher_server.web.csp_reports import Violations
 from tokenwatcher_server.web.middleware.envelope import Application
 from tokenwatcher_server.web.services import Services
 
@@ -70,6 +72,9 @@ async def running_app(
         passwords = Passwords()
         keys = KeyVerifier(database, clock)
         stack.push_async_callback(keys.close)
+        limits = RateLimits(clock, settings.redis_url)
+        stack.push_async_callback(limits.close)
+        await limits.open()
         secret = session_secret(settings.dashboard_session_secret, settings.data_dir)
         services = Services(
             settings=settings,
@@ -84,6 +89,8 @@ async def running_app(
             passwords=passwords,
             login=Login(database, passwords, clock),
             csrf_secret=settings.csrf_secret.encode() if settings.csrf_secret else secret,
+            limits=limits,
+            violations=Violations(metrics, clock, limits, settings.trusted_proxies),
             parquet=parquet,
             local_token=secrets.token_urlsafe(32),
         )

@@ -40,7 +40,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allow_ingest_cost_override: bool = False
     store_prompts: bool = False
     rollup_rebuild_secret: str | None = None
+    ingest_rate_limit_enabled: bool = True
+    ingest_rate_limit_window_seconds: int = 60
+    ingest_rate_limit_max_requests: int = 6000
+    redis_url: str | None = None
     trusted_proxies: tuple[str, ...] = ()
+    public_url: str | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    csp_connect_src: tuple[str, ...] = ()
+    csp_report_only: bool = False
     insecure: bool = False
     """Started with `--i-know-this-is-insecure`; no variable sets it."""
 
@@ -86,6 +94,14 @@ def _list(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+def _origin(text: str) -> str:
+    return text.strip().removesuffix("/")
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.replace(",", " ").split())
+
+
 def _text(text: str) -> str:
     return text
 
@@ -120,6 +136,16 @@ SETTINGS = (
             "The most events in one batch."),
     Setting("INGEST_MAX_BODY_BYTES", "ingest_max_body_bytes", _whole(1024, 256 * 1024 * 1024),
             "The largest body after decompression; by default 1 MB for one event, 8 for a batch."),
+    Setting("INGEST_RATE_LIMIT_ENABLED", "ingest_rate_limit_enabled", _boolean,
+            "Whether requests that send events are limited; a batch is one request."),
+    Setting("INGEST_RATE_LIMIT_WINDOW_SECONDS", "ingest_rate_limit_window_seconds",
+            _whole(1, 86_400), "The length of the window that requests are counted in."),
+    Setting("INGEST_RATE_LIMIT_MAX_REQUESTS", "ingest_rate_limit_max_requests",
+            _whole(1, 100_000_000),
+            "The most requests of one key in a window; an address without a valid key may make 120."),
+    Setting("REDIS_URL", "redis_url", _text,
+            "A Redis that several servers count rate limits in, such as redis://redis:6379/0; "
+            "without it, or while it is away, each counts for itself.", secret=True),
     Setting("INGEST_ALLOWED_ORIGINS", "ingest_allowed_origins", _list,
             "Browser origins that may send events, separated by commas."),
     Setting("ALLOW_INGEST_COST_OVERRIDE", "allow_ingest_cost_override", _boolean,
@@ -130,6 +156,15 @@ SETTINGS = (
             "The bearer secret for `POST /api/admin/rebuild-rollups`.", secret=True),
     Setting("TRUSTED_PROXIES", "trusted_proxies", _list,
             "Addresses or networks whose forwarded headers are believed, separated by commas."),
+    Setting("PUBLIC_URL", "public_url", _origin,
+            "The address that people open the dashboard at, such as https://tokens.example.com."),
+    Setting("ALLOWED_HOSTS", "allowed_hosts", _list,
+            "Further names this server answers to (`*.example.com`: all below), separated by commas; "
+            "addresses, localhost and the name in PUBLIC_URL need none."),
+    Setting("CSP_CONNECT_SRC", "csp_connect_src", _words,
+            "Further servers that scripts of a page may connect to, such as https://api.example.com."),
+    Setting("CSP_REPORT_ONLY", "csp_report_only", _boolean,
+            "Whether what breaks the content security policy is only reported, and not blocked."),
 )  # fmt: skip
 
 

@@ -32,6 +32,13 @@ STRONG = "q8Zr2Lw0Vn5Xc7Kd9Fh1Jm3Pt6Sb4GyE"
         ("ingest_allowed_origins", ("https://app.example/",), "INGEST_ALLOWED_ORIGINS"),
         ("ingest_allowed_origins", ("https://*.example",), "INGEST_ALLOWED_ORIGINS"),
         ("trusted_proxies", ("10.0.0.1", "nginx"), "TRUSTED_PROXIES"),
+        ("public_url", "https://tokens.example.com/path", "PUBLIC_URL"),
+        ("allowed_hosts", ("*",), "ALLOWED_HOSTS"),
+        ("allowed_hosts", ("https://a.example",), "ALLOWED_HOSTS"),
+        ("csp_connect_src", ("*",), "CSP_CONNECT_SRC"),
+        ("csp_connect_src", ("https://*.example.com",), "CSP_CONNECT_SRC"),
+        ("csp_connect_src", ("https://a.example;script-src",), "CSP_CONNECT_SRC"),
+        ("redis_url", "localhost:6379", "REDIS_URL"),
     ],
 )
 def test_a_setting_that_would_be_dangerous_or_useless_is_named(

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
 
+from tokenwatcher_server.access.addresses import check_addresses
 from tokenwatcher_server.access.names import checked_name
 from tokenwatcher_server.access.passwords import check_strength
 from tokenwatcher_server.access.secrets import SHORTEST_SECRET
@@ -33,6 +34,7 @@ def refuse_to_start(settings: Settings) -> None:
     _check_cookie_name(settings.dashboard_session_cookie_name)
     _check_origins(settings.ingest_allowed_origins)
     _check_proxies(settings.trusted_proxies)
+    check_addresses(settings)
 
 
 def dangers(settings: Settings) -> Iterator[SettingsError]:

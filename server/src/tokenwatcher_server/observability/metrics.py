@@ -28,6 +28,11 @@ class Metrics:
             "Fields in events that this version does not know and ignored",
             registry=self.registry,
         )
+        self.csp_violations = Counter(
+            "tokenwatcher_csp_violations",
+            "Violations of the content security policy that browsers reported",
+            registry=self.registry,
+        )
         self.unpriced = Counter(
             "tokenwatcher_unpriced_events",
             "Usage events stored without a known price",

@@ -30,6 +30,7 @@ from tokenwatcher_server.web.errors import (
 )
 from tokenwatcher_server.web.ingest_endpoint import ingest_handlers
 from tokenwatcher_server.web.middleware.envelope import Application, Envelope
+from tokenwatcher_server.web.middleware.security_headers import CSP_REPORTS
 from tokenwatcher_server.web.pages.viewer import to_sign_in
 from tokenwatcher_server.web.routes import ROUTES
 from tokenwatcher_server.web.services import Services
@@ -75,8 +76,11 @@ def build_application(services: Services, ingest: Ingest) -> Application:
             request_max_body_size=LARGEST_DASHBOARD_BODY,
         )
     )
-    raw = ingest_handlers(services.settings, services.keys, ingest)
-    return Envelope(framework, raw)
+    raw = {
+        **ingest_handlers(services.settings, services.keys, services.limits, ingest),
+        CSP_REPORTS: services.violations.receive,
+    }
+    return Envelope(framework, raw, services.settings)
 
 
 def _answer(

@@ -7,6 +7,7 @@ from time import perf_counter
 import msgspec
 
 from tokenwatcher_server.access.keys import Key
+from tokenwatcher_server.access.rate_limits import RateLimits
 from tokenwatcher_server.access.verifier import KeyVerifier
 from tokenwatcher_server.ingest.body import read_body
 from tokenwatcher_server.ingest.pipeline import Ingest, accept_batch, accept_event
@@ -22,6 +23,7 @@ from tokenwatcher_server.web.middleware.envelope import (
     Receive,
     Scope,
 )
+from tokenwatcher_server.web.rate_limit import SendingLimit, check, rate_headers
 from tokenwatcher_server.web.reply import RawHeaders, Reply, problem_reply
 
 EVENT_BYTES = 1_000_000
@@ -34,16 +36,18 @@ Accept = Callable[[Ingest, Writer, bytes], Awaitable[EventReceipt | BatchReceipt
 
 
 def ingest_handlers(
-    settings: Settings, keys: KeyVerifier, parts: Ingest
+    settings: Settings, keys: KeyVerifier, limits: RateLimits, parts: Ingest
 ) -> Mapping[str, RawHandler]:
     """The raw handlers by path."""
     limit = settings.ingest_max_body_bytes
     origins = frozenset(settings.ingest_allowed_origins)
     if "*" in origins:
         logger().warning("INGEST_ALLOWED_ORIGINS is *: pages of every site may send events")
+    rate = SendingLimit(settings, limits)
+    single, batch = limit or EVENT_BYTES, limit or BATCH_BYTES
     return {
-        "/api/ingest": _Endpoint(keys, parts, accept_event, limit or EVENT_BYTES, origins),
-        "/api/ingest/batch": _Endpoint(keys, parts, accept_batch, limit or BATCH_BYTES, origins),
+        "/api/ingest": _Endpoint(keys, rate, parts, accept_event, single, origins),
+        "/api/ingest/batch": _Endpoint(keys, rate, parts, accept_batch, batch, origins),
     }
 
 
@@ -51,12 +55,14 @@ class _Endpoint:
     def __init__(
         self,
         keys: KeyVerifier,
+        rate: SendingLimit,
         parts: Ingest,
         accept: Accept,
         limit: int,
         origins: frozenset[str],
     ) -> None:
         self._keys = keys
+        self._rate = rate
         self._parts = parts
         self._accept = accept
         self._limit = limit
@@ -68,25 +74,22 @@ class _Endpoint:
         if scope["method"] != "POST":
             return self._other_method(scope, headers, cors)
         began = perf_counter()
+        rate: RawHeaders = ()
         try:
-            writer = await self._writer(headers)
+            key = await self._key(headers)
+            standing = await self._rate.count(key, scope, headers)
+            if standing is not None:
+                rate = rate_headers(standing)
+                check(standing)
+            writer = _writer(key)
             body = await read_body(headers, receive, self._limit)
             receipt = await self._accept(self._parts, writer, body)
         except AppError as error:
             self._parts.metrics.refused.labels(error.code).inc()
             problem = problem_of(error, scope["state"]["request_id"])
-            return problem_reply(problem, headers_of(error) | _text(cors))
+            return problem_reply(problem, headers_of(error) | _text(cors) | _text(rate))
         self._parts.metrics.acknowledge_seconds.observe(perf_counter() - began)
-        return Reply(200, _json.encode(receipt), headers=cors)
-
-    async def _writer(self, headers: Headers) -> Writer:
-        """Who may write where, before anything of the body is read."""
-        key = await self._key(headers)
-        if key is None:
-            raise AppError(Kind.UNAUTHENTICATED, "UNAUTHENTICATED", "A valid API key is needed.")
-        if key.kind == "read":
-            raise AppError(Kind.FORBIDDEN, "WRONG_KEY_KIND", "A read key can't send events.")
-        return Writer(key.workspace_id, key.project_id)
+        return Reply(200, _json.encode(receipt), headers=(*cors, *rate))
 
     async def _key(self, headers: Headers) -> Key | None:
         raw = bearer(headers)
@@ -103,6 +106,15 @@ class _Endpoint:
             return Reply(204, b"", headers=cors)
         problem = method_not_allowed(scope["state"]["request_id"])
         return problem_reply(problem, {"Allow": "POST, OPTIONS"} | _text(cors))
+
+
+def _writer(key: Key | None) -> Writer:
+    """Who may write where, before anything of the body is read."""
+    if key is None:
+        raise AppError(Kind.UNAUTHENTICATED, "UNAUTHENTICATED", "A valid API key is needed.")
+    if key.kind == "read":
+        raise AppError(Kind.FORBIDDEN, "WRONG_KEY_KIND", "A read key can't send events.")
+    return Writer(key.workspace_id, key.project_id)
 
 
 def bearer(headers: Headers) -> str | None:

@@ -7,6 +7,7 @@ import msgspec
 from tokenwatcher_server.access.login import Login
 from tokenwatcher_server.access.passwords import Passwords
 from tokenwatcher_server.access.projects import ProjectDirectory
+from tokenwatcher_server.access.rate_limits import RateLimits
 from tokenwatcher_server.access.verifier import KeyVerifier
 from tokenwatcher_server.control.database import Database
 from tokenwatcher_server.events.export import FileWriter
@@ -16,6 +17,7 @@ from tokenwatcher_server.kernel.clock import Clock
 from tokenwatcher_server.observability.metrics import Metrics
 from tokenwatcher_server.pricing.book import PriceBook
 from tokenwatcher_server.settings import Settings
+from tokenwatcher_server.web.csp_reports import Violations
 
 
 class Services(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +33,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     passwords: Passwords
     login: Login
     csrf_secret: bytes
+    limits: RateLimits
+    violations: Violations
     parquet: FileWriter
     local_token: str
     """Lets the command line of this machine ask the running server (see `web/api/local.py`)."""

@@ -1,6 +1,6 @@
 """The outermost layer: what every request must have, and what every answer carries.
 
-1. A request needs one sound Host header and gets a request id.
+1. A request needs a Host header that is sound and ours, and gets a request id.
 2. Ingest goes straight to its raw handler, everything else to the framework.
 3. Every answer carries the security headers and the request id; whatever fails is answered
    as a problem, with the details in the log alone.
@@ -11,12 +11,23 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from tokenwatcher_server.ingest.body import BODY_SECONDS
-from tokenwatcher_server.kernel.errors import AppError, Kind, invalid
+from tokenwatcher_server.kernel.errors import AppError, Kind
 from tokenwatcher_server.kernel.ids import new_id
 from tokenwatcher_server.observability.logs import logger
+from tokenwatcher_server.settings import Settings
+from tokenwatcher_server.web.client_address import is_encrypted
 from tokenwatcher_server.web.errors import headers_of, internal, problem_of
-from tokenwatcher_server.web.reply import Reply, problem_reply
+from tokenwatcher_server.web.middleware.hosts import KnownHosts
+from tokenwatcher_server.web.middleware.security_headers import (
+    HTTPS_ONLY,
+    NO_STORE,
+    SecurityHeaders,
+    security_headers,
+)
+from tokenwatcher_server.web.reply import RawHeaders, Reply, problem_reply
 
 Scope = Any
 Receive = Callable[[], Awaitable[Any]]
@@ -26,32 +37,26 @@ Headers = Mapping[bytes, bytes]
 RawHandler = Callable[[Scope, Headers, Receive], Awaitable[Reply]]
 """Answers a path without the framework; see `headers_by_name`."""
 
-CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; script-src 'self'; style-src 'self'; object-src 'none'; "
-    "base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
-)
-SECURITY_HEADERS = [
-    (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"same-origin"),
-    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
-    (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
-    (b"server", b"tokenwatcher"),
-]
-NO_STORE = (b"cache-control", b"no-store")
-_ALL_HEADERS = [*SECURITY_HEADERS, NO_STORE]
-
-_HOST = re.compile(
-    rb"(?:[A-Za-z0-9._-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::(?P<port>[0-9]{1,5}))?\Z"
-)
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9-]{8,64}\Z")
 
 
 class Envelope:
-    def __init__(self, application: Application, raw_handlers: Mapping[str, RawHandler]) -> None:
+    def __init__(
+        self,
+        application: Application,
+        raw_handlers: Mapping[str, RawHandler],
+        settings: Settings,
+    ) -> None:
         self._application = application
         self._raw_handlers = raw_handlers
+        self._hosts = KnownHosts(settings)
+        self._trusted_proxies = settings.trusted_proxies
+        self._plain = security_headers(settings)
+        self._encrypted = msgspec.structs.replace(
+            self._plain,
+            data=(*self._plain.data, HTTPS_ONLY),
+            page=(*self._plain.page, HTTPS_ONLY),
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -62,9 +67,9 @@ class Envelope:
         scope.setdefault("state", {})["request_id"] = request_id
         raw = self._raw_handlers.get(scope["path"])
         try:
-            _check_host(headers.get(b"host", b""))
+            self._hosts.check(headers.get(b"host", b""))
             if raw is None:
-                answer = _Answer(send, request_id)
+                answer = _Answer(send, request_id, self._headers_for(scope, headers))
                 await self._application(scope, _Timed(receive), answer)
                 return
             reply = await raw(scope, headers, receive)
@@ -75,7 +80,13 @@ class Envelope:
             if raw is None and answer.started:
                 return
             reply = problem_reply(internal(request_id))
-        await _send_reply(send, reply, request_id)
+        await _send_reply(send, reply, request_id, self._headers_for(scope, headers).data)
+
+    def _headers_for(self, scope: Scope, headers: Headers) -> SecurityHeaders:
+        forwarded = headers.get(b"x-forwarded-proto", b"").decode("latin-1")
+        if is_encrypted(scope, forwarded, self._trusted_proxies):
+            return self._encrypted
+        return self._plain
 
 
 class _Timed:
@@ -103,18 +114,21 @@ class _Timed:
 class _Answer:
     """The `send` that handlers see: adds what every answer carries."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, security: SecurityHeaders) -> None:
         self._send = send
         self._request_id = request_id.encode()
+        self._security = security
         self.started = False
 
     async def __call__(self, message: Any) -> None:
         if message["type"] == "http.response.start":
             self.started = True
             headers = list(message.get("headers", ()))
-            headers += SECURITY_HEADERS
+            given = {name.lower(): value for name, value in headers}
+            is_page = given.get(b"content-type", b"").startswith(b"text/html")
+            headers += self._security.page if is_page else self._security.data
             headers.append((b"x-request-id", self._request_id))
-            if not any(name.lower() == b"cache-control" for name, _ in headers):
+            if b"cache-control" not in given:
                 headers.append(NO_STORE)
             message = {**message, "headers": headers}
         await self._send(message)
@@ -139,18 +153,13 @@ def headers_by_name(pairs: Sequence[tuple[bytes, bytes]]) -> Headers:
     return headers
 
 
-def _check_host(host: bytes) -> None:
-    found = _HOST.match(host)
-    if found is None or int(found["port"] or 0) > 65535:
-        raise invalid("The request needs exactly one valid Host header.", code="BAD_HOST")
-
-
-async def _send_reply(send: Send, reply: Reply, request_id: str) -> None:
+async def _send_reply(send: Send, reply: Reply, request_id: str, security: RawHeaders) -> None:
     headers = [
         (b"content-type", reply.content_type.encode()),
         (b"content-length", b"%d" % len(reply.body)),
         *reply.headers,
-        *_ALL_HEADERS,
+        *security,
+        NO_STORE,
         (b"x-request-id", request_id.encode()),
     ]
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
