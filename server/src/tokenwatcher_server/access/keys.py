@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 from zlib import crc32
 
 import msgspec
-from sqlalchemy import insert, select, update
+from sqlalchemy import case, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tokenwatcher_server.access.names import checked_name
@@ -36,6 +36,7 @@ class Key(msgspec.Struct, frozen=True):
     workspace_id: WorkspaceId
     project_id: ProjectId | None
     kind: KeyKind
+    expires_at: int | None = None
 
 
 class KeyRecord(msgspec.Struct, frozen=True, rename="camel"):
@@ -50,6 +51,14 @@ class KeyRecord(msgspec.Struct, frozen=True, rename="camel"):
     created_at: int
     last_used_at: int | None
     revoked_at: int | None
+    expires_at: int | None = None
+    replaced_by: KeyId | None = None
+
+    def ended_at(self, now_us: int) -> int | None:
+        """When it was revoked or expired; None for a key that holds."""
+        if self.revoked_at is None and self.expires_at is not None and self.expires_at <= now_us:
+            return self.expires_at
+        return self.revoked_at
 
 
 class NewKey(msgspec.Struct, frozen=True):
@@ -92,6 +101,7 @@ async def create_key(
     name: str,
     kind: KeyKind,
     now_us: int,
+    expires_at: int | None = None,
 ) -> NewKey:
     """Make a key; its raw form exists only in the answer."""
     raw = make_raw_key(kind)
@@ -105,6 +115,8 @@ async def create_key(
         "created_at": now_us,
         "revoked_at": None,
         "last_used_at": None,
+        "expires_at": expires_at,
+        "replaced_by": None,
     }
     await connection.execute(insert(api_keys).values(**row, hash=_hash(raw)))
     return NewKey(_record(row), raw)
@@ -138,6 +150,32 @@ async def revoke_key(connection: AsyncConnection, key_id: str, now_us: int) -> b
     return bool(done.rowcount)
 
 
+async def end_later(
+    connection: AsyncConnection, key_id: str, replaced_by: KeyId, expires_at: int
+) -> None:
+    """Let another key take its place from a time on, or at its own end if that comes first."""
+    await connection.execute(
+        update(api_keys)
+        .where(api_keys.c.id == key_id)
+        .values(
+            replaced_by=replaced_by,
+            expires_at=case(
+                (api_keys.c.expires_at < expires_at, api_keys.c.expires_at), else_=expires_at
+            ),
+        )
+    )
+
+
+async def count_holding(connection: AsyncConnection, workspace_id: WorkspaceId, now_us: int) -> int:
+    """How many keys of a workspace hold."""
+    query = select(func.count()).where(
+        api_keys.c.workspace_id == workspace_id,
+        api_keys.c.revoked_at.is_(None),
+        or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > now_us),
+    )
+    return int((await connection.execute(query)).scalar_one())
+
+
 def _record(row: Mapping[Any, Any]) -> KeyRecord:
     return KeyRecord(
         id=row["id"],
@@ -149,4 +187,6 @@ def _record(row: Mapping[Any, Any]) -> KeyRecord:
         created_at=row["created_at"],
         last_used_at=row["last_used_at"],
         revoked_at=row["revoked_at"],
+        expires_at=row["expires_at"],
+        replaced_by=row["replaced_by"],
     )

@@ -48,7 +48,7 @@ class KeyVerifier:
         return self._noted(self._known.get(sha256(raw.encode()).digest()), now_us)
 
     async def verify(self, raw: str) -> Key | None:
-        """The key, or None for one that is malformed, unknown or revoked.
+        """The key, or None for one that is malformed, unknown, revoked or expired.
 
         Raises AppError (503) where the control database can't be asked.
         """
@@ -102,8 +102,9 @@ class KeyVerifier:
         return self._checked_at is not None and 0 <= now_us - self._checked_at < TRUE_FOR_US
 
     def _noted(self, key: Key | None, now_us: int) -> Key | None:
-        if key is not None:
-            self._used[key.id] = now_us
+        if key is None or (key.expires_at is not None and key.expires_at <= now_us):
+            return None
+        self._used[key.id] = now_us
         return key
 
     async def _check(self) -> None:
@@ -162,6 +163,7 @@ class KeyVerifier:
             api_keys.c.workspace_id,
             api_keys.c.project_id,
             api_keys.c.kind,
+            api_keys.c.expires_at,
         )
         query = select(*columns).where(api_keys.c.hash == digest, api_keys.c.revoked_at.is_(None))
         async with self._database.reading() as connection:

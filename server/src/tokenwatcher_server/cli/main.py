@@ -10,7 +10,7 @@ import click
 COMMANDS: Final = {
     "serve": "Run the server on a data folder, which is made at the first start.",
     "demo": "See it work: a made-up company's 90 days, and live traffic.",
-    "keys": "Make, list and revoke API keys.",
+    "keys": "Make, list, rotate and revoke API keys.",
     "users": "Make and list the people who may sign in.",
     "prices": "Your own prices, and how each cost came about.",
     "store": "Check what is stored, and make anew what is derived from it.",

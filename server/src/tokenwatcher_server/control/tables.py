@@ -68,6 +68,8 @@ api_keys = Table(
     _instant("created_at"),
     _instant("revoked_at", nullable=True),
     _instant("last_used_at", nullable=True),
+    _instant("expires_at", nullable=True),
+    Column("replaced_by", String(36), nullable=True),  # the key that rotation made for it
 )
 
 users = Table(

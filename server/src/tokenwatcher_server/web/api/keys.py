@@ -1,18 +1,25 @@
 """API keys: the raw key is in the answer that makes it, and nowhere after."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, delete, get, patch, post
 from litestar.params import FromPath, JSONBody
 
+from tokenwatcher_server.access import key_changes as changes
 from tokenwatcher_server.access import keys as access
+from tokenwatcher_server.access.key_changes import (
+    MOST_DAYS,
+    MOST_OVERLAP_HOURS,
+    USUAL_OVERLAP_HOURS,
+)
 from tokenwatcher_server.access.keys import KeyKind, KeyRecord
 from tokenwatcher_server.access.principal import Principal
 from tokenwatcher_server.kernel.clock import iso
 from tokenwatcher_server.kernel.errors import Issue, invalid, not_found
 from tokenwatcher_server.web.api.projects import visible_project
 from tokenwatcher_server.web.api.workspaces import Name, visible
+from tokenwatcher_server.web.audit import actor_of
 from tokenwatcher_server.web.auth import Caller
 from tokenwatcher_server.web.services import services_of
 
@@ -25,6 +32,13 @@ class KeyBody(msgspec.Struct, frozen=True, rename="camel"):
     project_id: str | None = None
     name: Name = "API key"
     kind: KeyKind = "live"
+    expires_in_days: Annotated[int, msgspec.Meta(ge=1, le=MOST_DAYS)] | None = None
+
+
+class Rotation(msgspec.Struct, frozen=True, rename="camel"):
+    """For how long the old key still holds beside the new one."""
+
+    overlap_hours: Annotated[int, msgspec.Meta(ge=0, le=MOST_OVERLAP_HOURS)] = USUAL_OVERLAP_HOURS
 
 
 class KeyChange(msgspec.Struct, frozen=True):
@@ -41,6 +55,8 @@ class KeyView(msgspec.Struct, frozen=True, rename="camel"):
     created_at: str
     last_used_at: str | None
     revoked_at: str | None
+    expires_at: str | None = None
+    replaced_by: str | None = None
 
 
 class OneKey(msgspec.Struct, frozen=True, rename="camel"):
@@ -68,6 +84,8 @@ def view(record: KeyRecord) -> KeyView:
         created_at=iso(record.created_at),
         last_used_at=None if record.last_used_at is None else iso(record.last_used_at),
         revoked_at=None if record.revoked_at is None else iso(record.revoked_at),
+        expires_at=None if record.expires_at is None else iso(record.expires_at),
+        replaced_by=record.replaced_by,
     )
 
 
@@ -107,13 +125,30 @@ async def create_key(
             message = "is not in that workspace"
             raise invalid(f"The project {message}.", Issue("projectId", message))
     async with services.database.transaction() as connection:
-        made = await access.create_key(
+        made = await changes.make(
             connection,
+            actor_of(request, principal),
             workspace_id=workspace.id,
             project_id=project.id if project else None,
             name=data.name,
             kind=data.kind,
             now_us=services.clock.now_us(),
+            expires_in_days=data.expires_in_days,
+        )
+    services.keys.forget()
+    return NewKeyAnswer(view(made.record), made.raw, WARNING)
+
+
+@post("/api/api-keys/{key_id:str}/rotate", summary="Make a key's successor; the key itself ends "
+      "after the overlap", right="keys.change")  # fmt: skip
+async def rotate_key(
+    request: AnyRequest, principal: Caller, key_id: FromPath[str], data: JSONBody[Rotation]
+) -> NewKeyAnswer:
+    services, actor = services_of(request), actor_of(request, principal)
+    key = await _visible(request, principal, key_id)
+    async with services.database.transaction() as connection:
+        made = await changes.rotate(
+            connection, actor, key, data.overlap_hours, services.clock.now_us()
         )
     services.keys.forget()
     return NewKeyAnswer(view(made.record), made.raw, WARNING)
@@ -123,19 +158,20 @@ async def create_key(
 async def rename_key(
     request: AnyRequest, principal: Caller, key_id: FromPath[str], data: JSONBody[KeyChange]
 ) -> OneKey:
-    await _visible(request, principal, key_id)
-    async with services_of(request).database.transaction() as connection:
-        await access.rename_key(connection, key_id, data.name)
+    services, actor = services_of(request), actor_of(request, principal)
+    key = await _visible(request, principal, key_id)
+    async with services.database.transaction() as connection:
+        await changes.rename(connection, actor, key, data.name, services.clock.now_us())
     return OneKey(view(await _visible(request, principal, key_id)))
 
 
 @delete("/api/api-keys/{key_id:str}", summary="Revoke a key, at once", right="keys.change")
 async def revoke_key(request: AnyRequest, principal: Caller, key_id: FromPath[str]) -> None:
-    services = services_of(request)
-    await _visible(request, principal, key_id)
+    services, actor = services_of(request), actor_of(request, principal)
+    key = await _visible(request, principal, key_id)
     async with services.database.transaction() as connection:
-        await access.revoke_key(connection, key_id, services.clock.now_us())
+        await changes.revoke(connection, actor, key, services.clock.now_us())
     services.keys.forget()
 
 
-ROUTES = (list_keys, create_key, rename_key, revoke_key)
+ROUTES = (list_keys, create_key, rotate_key, rename_key, revoke_key)
