@@ -70,7 +70,7 @@ def measure() -> list[Row]:
 
 def _by_hand() -> Row:
     """`track_manual` on the caller's thread, in blocks that leave the sender time to catch up."""
-    watcher = TokenWatcher("bench", transport=_Discarding(), flush_interval=0.0)
+    watcher = TokenWatcher("bench", transport=_Discarding())
     each: list[float] = []
     try:
         for _ in range(BLOCKS):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
-from tokenwatcher.context import within
+from tokenwatcher.context import around, within
 from tokenwatcher.event import Event, Facts, Tags
 from tokenwatcher.failure import describe, failure_in
 from tokenwatcher.recorder import OpenStream, Recorder
@@ -18,18 +19,40 @@ from tokenwatcher.usage.shape import Shape
 _BEDROCK = {"bedrock", "aws", "aws_bedrock", "aws-bedrock", "amazon_bedrock", "amazon-bedrock"}
 
 
+class Recording(NamedTuple):
+    """Where calls are recorded: the settings, the recorder and the tags of a client."""
+
+    settings: Settings
+    recorder: Recorder
+    base_tags: Tags
+    provider: str | None = None
+    """Who answers, where the app says it; it goes before what a client's address tells."""
+
+    def begin(self, facts: Facts) -> Call:
+        """Begin a call now."""
+        return Call(self, facts)
+
+    def swallow(self, error: BaseException) -> None:
+        """Count and log an error of our own."""
+        self.recorder.tally.internal(error)
+
+
 class Call:
     """A call that has begun. Its methods make events, and never raise."""
 
-    __slots__ = ("_base_tags", "_began_ns", "_recorder", "_settings", "at_ns", "facts")
+    __slots__ = ("_around", "_began_ns", "_recording", "_said", "at_ns")
 
-    def __init__(self, settings: Settings, recorder: Recorder, base: Tags, facts: Facts) -> None:
-        self._settings = settings
-        self._recorder = recorder
-        self._base_tags = base
-        self.facts = within(facts)
+    def __init__(self, recording: Recording, facts: Facts) -> None:
+        self._recording = recording
+        self._said = self._kept(facts) if facts.tags or facts.metadata else facts
+        self._around = around()
         self.at_ns = time.time_ns()
         self._began_ns = time.perf_counter_ns()
+
+    @property
+    def facts(self) -> Facts:
+        """What the app says of the call, and what held around it when it began."""
+        return within(self._said, self._around)
 
     def elapsed_ms(self) -> int:
         return (time.perf_counter_ns() - self._began_ns + 500_000) // 1_000_000
@@ -45,11 +68,12 @@ class Call:
         try:
             answer = opened(answer)
             shape = shape_of(answer)
+            if shape and error is None:
+                held = _held(shape, answer)
+                if held is not None:
+                    self._recording.recorder.record(_Unread(self, shape, held, latency_ms))
+                    return
             provider = self.facts.provider or (shape.provider if shape else "unknown")
-            held = self._held(shape, answer) if shape and error is None else None
-            if shape and held is not None:
-                self._record_unread(shape, held, provider, latency_ms)
-                return
             reading = (
                 shape.read(answer, provider) if shape else Reading(model=text(answer, "model"))
             )
@@ -62,7 +86,7 @@ class Call:
                     return
             self.record(reading, provider, latency_ms)
         except Exception as error:  # noqa: BLE001  # nothing of ours may reach the app
-            self._recorder.tally.internal(error)
+            self._recording.recorder.tally.internal(error)
 
     def said(self, reading: Reading, error: BaseException | None = None) -> None:
         """Record what the app says of its call, and the exception that ended it, if one did."""
@@ -71,22 +95,22 @@ class Call:
                 reading = reading._replace(failure=describe(error))
             self.record(reading, self.facts.provider or "unknown", self.elapsed_ms())
         except Exception as internal:  # noqa: BLE001  # nothing of ours may reach the app
-            self._recorder.tally.internal(internal)
+            self._recording.recorder.tally.internal(internal)
 
     def failed(self, error: BaseException) -> None:
         """Record an exception in place of an answer."""
         try:
             self.failed_with(describe(error), self.facts.provider or "unknown")
         except Exception as internal:  # noqa: BLE001  # nothing of ours may reach the app
-            self._recorder.tally.internal(internal)
+            self._recording.recorder.tally.internal(internal)
 
     def failed_with(self, failure: Failure, provider: str) -> None:
-        if not self._settings.track_errors:
+        if not self._recording.settings.track_errors:
             return
         facts = self.facts
-        self._recorder.record(
+        self._recording.recorder.record(
             Event(
-                id=self._recorder.ids.new(),
+                id=self._recording.recorder.ids.new(),
                 at_ns=self.at_ns,
                 facts=facts,
                 provider=provider,
@@ -96,9 +120,9 @@ class Call:
                 latency_ms=self.elapsed_ms(),
                 request_id=failure.request_id,
                 failure=failure,
-                tags=_merged(self._base_tags, facts.tags),
+                tags=_merged(self._recording.base_tags, facts.tags),
                 metadata=_with_failure(facts.metadata, failure),
-                project_slug=self._settings.project_slug,
+                project_slug=self._recording.settings.project_slug,
             )
         )
 
@@ -113,49 +137,32 @@ class Call:
         model: str | None = None,
     ) -> None:
         """Record what was read of an answer, and what other models did inside it."""
-        event = self._event(
-            self._recorder.ids.new(), reading, provider, latency_ms,
-            model or _charged_model(reading, self.facts, provider),
-        )  # fmt: skip
+        charged = model or _charged_model(reading, self.facts, provider)
+        event = self._event(reading, provider, latency_ms, charged)
         if streaming:
             event = event._replace(streaming=True, time_to_first_token_ms=time_to_first_token_ms)
-        self._recorder.record(event)
+        self._recording.recorder.record(event)
         for other in reading.also:
             self.record(other, provider, latency_ms, streaming=streaming, model=other.model)
 
-    def _held(self, shape: Shape, answer: Any) -> dict[str, Any] | None:
-        """Copy what there is to be read, if it is little and nothing else can change until then."""
-        if not shape.fields or self.facts.tags or self.facts.metadata:
-            return None
-        if type(answer) is not dict or answer.get("usage") is None:
-            return None
-        return {name: copied(answer[name]) for name in shape.fields if name in answer}
+    def read(self, shape: Shape, held: dict[str, Any], latency_ms: int | None) -> Iterator[Event]:
+        """Make the event (or events) of an answer that was kept to be read later."""
+        facts = self.facts
+        provider = facts.provider or shape.provider
+        try:
+            reading = shape.read(held, provider)
+        except Exception as error:  # noqa: BLE001  # the call is recorded all the same
+            self.swallow(error)
+            reading = Reading()
+        yield self._event(reading, provider, latency_ms, _charged_model(reading, facts, provider))
+        for other in reading.also:
+            yield self._event(other, provider, latency_ms, other.model or "unknown")
 
-    def _record_unread(
-        self, shape: Shape, held: dict[str, Any], provider: str, latency_ms: int | None
-    ) -> None:
-        """Record an answer, and leave the reading to the sender's thread."""
-        facts, name = self.facts, self._recorder.ids.new()
-        model = facts.model or "unknown"
-
-        def read() -> Event:
-            try:
-                reading = shape.read(held, provider)
-                charged = _charged_model(reading, facts, provider)
-            except Exception as error:  # noqa: BLE001  # the call is recorded all the same
-                self.swallow(error)
-                reading, charged = Reading(), model
-            return self._event(name, reading, provider, latency_ms, charged)
-
-        self._recorder.record(Event(name, self.at_ns, facts, provider, model, unread=read))
-
-    def _event(
-        self, name: str, reading: Reading, provider: str, latency_ms: int | None, model: str
-    ) -> Event:
-        """Make an event of a reading; perhaps on the sender's thread, so of what is kept here."""
+    def _event(self, reading: Reading, provider: str, latency_ms: int | None, model: str) -> Event:
+        """Make an event of a reading; perhaps later, so its id is of when the call ended."""
         facts, tier = self.facts, reading.service_tier
         return Event(
-            id=name,
+            id=self._recording.recorder.ids.new(self.at_ns + (latency_ms or 0) * 1_000_000),
             at_ns=self.at_ns,
             facts=facts,
             provider=provider,
@@ -171,27 +178,61 @@ class Call:
             streaming=False,
             request_id=reading.request_id,
             response_id=reading.response_id,
-            failure=reading.failure if self._settings.track_errors else None,
-            tags=_merged(self._base_tags, facts.tags),
+            failure=reading.failure if self._recording.settings.track_errors else None,
+            tags=_merged(self._recording.base_tags, facts.tags),
             metadata=_merged(facts.metadata, reading.notes),
-            project_slug=self._settings.project_slug,
+            project_slug=self._recording.settings.project_slug,
         )
+
+    def _kept(self, facts: Facts) -> Facts:
+        """The same, with mappings that the app can't change any more; none for what is no mapping."""
+        try:
+            return facts._replace(
+                tags=dict(facts.tags or {}) or None, metadata=dict(facts.metadata or {}) or None
+            )
+        except Exception as error:  # noqa: BLE001  # nothing of ours may reach the app
+            self.swallow(error)
+            return facts._replace(tags=None, metadata=None)
 
     def opened(self, stream: OpenStream) -> None:
         """Know of a stream, so that it is recorded at the latest when the process ends."""
-        self._recorder.opened(stream)
+        self._recording.recorder.opened(stream)
 
     def closed(self, stream: OpenStream) -> None:
-        self._recorder.open_streams.discard(stream)
+        self._recording.recorder.open_streams.discard(stream)
 
     @property
     def process(self) -> object:
         """Something that is another in a forked process."""
-        return self._recorder.ids
+        return self._recording.recorder.ids
 
     def swallow(self, error: BaseException) -> None:
         """Note an error of our own."""
-        self._recorder.tally.internal(error)
+        self._recording.recorder.tally.internal(error)
+
+
+class _Unread(NamedTuple):
+    """A call and what its answer says of it, copied: the sender makes an event of it."""
+
+    call: Call
+    shape: Shape
+    held: dict[str, Any]
+    latency_ms: int | None
+
+    def read(self) -> Iterator[Event]:
+        return self.call.read(self.shape, self.held, self.latency_ms)
+
+
+def _held(shape: Shape, answer: Any) -> dict[str, Any] | None:
+    """Copy what there is to be read, if it is little and nothing else can change until then."""
+    if not shape.fields or type(answer) is not dict or answer.get("usage") is None:
+        return None
+    held: dict[str, Any] = {}
+    for name in shape.fields:
+        value = answer.get(name)
+        if value is not None:
+            held[name] = value if type(value) is str else copied(value)
+    return held
 
 
 def _charged_model(reading: Reading, facts: Facts, provider: str) -> str:

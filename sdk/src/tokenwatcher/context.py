@@ -14,7 +14,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
 
 if TYPE_CHECKING:
-    from tokenwatcher.event import Facts, TagValue
+    from tokenwatcher.event import Facts
 
 
 P = ParamSpec("P")
@@ -29,8 +29,11 @@ IDENTITIES = (
 class Around(NamedTuple):
     """What holds within the blocks that are open."""
 
-    tags: Mapping[str, TagValue | Callable[[], TagValue]]
+    tags: Mapping[str, Any]
+    """Their values, or functions that give them."""
     identities: Mapping[str, str]
+    asks: bool = False
+    """A tag is a function, to be asked when a call begins."""
 
 
 _AROUND: ContextVar[Around | None] = ContextVar("tokenwatcher_around", default=None)
@@ -46,12 +49,9 @@ def tags(**named: Any) -> Iterator[None]:
     function: it is asked when a call begins.
     """
     outer = _AROUND.get() or Around({}, {})
-    token = _AROUND.set(
-        Around(
-            _named(outer.tags, {k: v for k, v in named.items() if k not in IDENTITIES}),
-            _named(outer.identities, {k: v for k, v in named.items() if k in IDENTITIES}),
-        )
-    )
+    inner = _named(outer.tags, {k: v for k, v in named.items() if k not in IDENTITIES})
+    identities = _named(outer.identities, {k: v for k, v in named.items() if k in IDENTITIES})
+    token = _AROUND.set(Around(inner, identities, any(map(callable, inner.values()))))
     try:
         yield
     finally:
@@ -71,22 +71,25 @@ def propagate(function: Callable[P, T]) -> Callable[P, T]:
     return run
 
 
-def within(facts: Facts) -> Facts:
-    """Complete what a call says of itself by what holds around it. Never raises."""
-    around = _AROUND.get()
+def around() -> Around | None:
+    """What holds here, functions asked; it stays as it is. Never raises."""
+    found = _AROUND.get()
+    return found._replace(tags=_asked(found.tags)) if found and found.asks else found
+
+
+def within(facts: Facts, around: Around | None) -> Facts:
+    """Complete what a call says of itself by what held where it began."""
     if around is None:
         return facts
     missing: dict[str, Any] = {
         name: value for name, value in around.identities.items() if getattr(facts, name) is None
     }
-    return facts._replace(tags={**tags_around(), **(facts.tags or {})}, **missing)
+    return facts._replace(tags={**around.tags, **(facts.tags or {})}, **missing)
 
 
-def tags_around() -> dict[str, TagValue]:
-    """The tags that hold here, functions asked."""
-    around = _AROUND.get()
-    found: dict[str, TagValue] = {}
-    for name, value in around.tags.items() if around else ():
+def _asked(named: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in named.items():
         if callable(value):
             with suppress(Exception):  # a tag that can't be told is no reason to fail
                 value = value()

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, timezone
-from typing import Any, Literal, NamedTuple, TypedDict
+from typing import Any, Literal, NamedTuple, Protocol, TypedDict
 
 from tokenwatcher.usage.reading import Failure, Quality, Tokens, quality_of
 
@@ -94,13 +94,17 @@ class Event(NamedTuple):
     project_slug: str | None = None
     prompt: str | None = None
     completion: str | None = None
-    unread: Callable[[], Event] | None = None
-    """Reads the answer and gives the whole event; left to the sender's thread."""
 
 
-def read(event: Event) -> Event:
-    """Read the answer, where that was left to the sender."""
-    return event if event.unread is None else event.unread()
+class Unread(Protocol):
+    """A call whose answer is still to be read, which is left to the sender's thread."""
+
+    def read(self) -> Iterable[Event]:
+        """Give the event, or the events where several models answered; asked for once."""
+        ...
+
+
+Recorded = Event | Unread
 
 
 def encode(event: Event) -> bytes:
@@ -112,7 +116,6 @@ def encode(event: Event) -> bytes:
 
 def to_wire(event: Event) -> dict[str, object]:
     """Give an event as the wire names it: what is not known is left out."""
-    event = read(event)
     facts = event.facts
     fields: dict[str, object] = {
         "id": event.id,

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 from tokenwatcher.usage.reading import Reading, Tokens, quality_of
 
 if TYPE_CHECKING:
-    from tokenwatcher.begun import Call
+    from tokenwatcher.begun import Call, Recording
     from tokenwatcher.event import Facts
-    from tokenwatcher.recording import Recording
 
 
 class OpenCall:

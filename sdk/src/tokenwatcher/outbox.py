@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 
-from tokenwatcher.event import Event
+from tokenwatcher.event import Recorded
 
 
 class Outbox:
@@ -26,14 +26,14 @@ class Outbox:
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
         self._progress = threading.Condition(self._lock)
-        self._queue: deque[Event] = deque()
+        self._queue: deque[Recorded] = deque()
         self._accepted = 0
         self._settled = 0
         self._flushing = 0
         self._closed = False
         self._deadline = 0.0
 
-    def put(self, event: Event) -> bool:
+    def put(self, event: Recorded) -> bool:
         """Take an event, unless the queue is full or closed; never waits."""
         with self._lock:
             waiting = len(self._queue)
@@ -45,7 +45,7 @@ class Outbox:
                 self._work.notify()
         return True
 
-    def take(self, patience: float | None = None) -> list[Event] | None:
+    def take(self, patience: float | None = None) -> list[Recorded] | None:
         """Wait for the next batch; None when the outbox is closed and empty. For one thread.
 
         Where nothing came within `patience` seconds, the batch is empty.
@@ -59,7 +59,7 @@ class Outbox:
             self._let_it_fill()
             return [self._queue.popleft() for _ in range(min(len(self._queue), self._batch_size))]
 
-    def take_all(self) -> list[Event]:
+    def take_all(self) -> list[Recorded]:
         """Everything that waits, at once."""
         with self._lock:
             events = list(self._queue)

@@ -9,7 +9,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Protocol
 
-from tokenwatcher.event import Event
+from tokenwatcher.event import Recorded
 from tokenwatcher.ids import Ids
 from tokenwatcher.outbox import Outbox
 from tokenwatcher.sender import Sender
@@ -44,7 +44,7 @@ class Recorder:
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=lambda: _renew(mine))
 
-    def record(self, event: Event) -> bool:
+    def record(self, event: Recorded) -> bool:
         """Queue an event; a few microseconds, and never an exception. False if it is lost."""
         try:
             if not self._outbox.put(event):

@@ -17,7 +17,7 @@ import re
 import time
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from tokenwatcher.event import Event, encode, read
+from tokenwatcher.event import Event, Recorded, encode
 from tokenwatcher.outbox import Outbox
 from tokenwatcher.settings import Settings
 from tokenwatcher.tally import Tally, log
@@ -134,17 +134,20 @@ class Sender:
             if part := parts.pop():
                 parts.extend(self._settled(part, self._ask(part)))
 
-    def _written(self, events: list[Event]) -> Part:
+    def _written(self, events: list[Recorded]) -> Part:
         part: Part = []
-        for event in events:
+        for recorded in events:
             try:
-                told = read(event)
-                if self._pseudonyms is not None:
-                    told = self._pseudonyms.in_place_of_users(told)
-                part.append(encode(told))
+                told = [recorded] if isinstance(recorded, Event) else recorded.read()
+                part.extend([encode(self._disguised(event)) for event in told])
             except Exception as error:  # noqa: BLE001  # a tag's own __str__ may raise anything
                 self._tally.lost("failed", 1, f"an event can't be written: {type(error).__name__}")
         return part
+
+    def _disguised(self, event: Event) -> Event:
+        if self._pseudonyms is None:
+            return event
+        return self._pseudonyms.in_place_of_users(event)
 
     def _settled(self, part: Part, verdict: Verdict) -> list[Part]:
         """Do what the verdict says; give the parts that are still to be sent."""

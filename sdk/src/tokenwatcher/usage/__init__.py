@@ -46,7 +46,11 @@ _BY_MARK = {mark: shape for shape in SHAPES for mark in shape.marks}
 
 def shape_of(answer: Any) -> Shape | None:
     """Find the shape of a whole answer (a dict or an object of the provider's library)."""
-    marked = _BY_MARK.get(text(answer, "object", "type") or "")
+    if type(answer) is dict:
+        mark = answer.get("object") or answer.get("type")
+    else:
+        mark = text(answer, "object", "type")
+    marked = _BY_MARK.get(mark) if isinstance(mark, str) else None
     if marked is not None:
         return marked
     return next((shape for shape in SHAPES if shape.recognises(answer)), None)

@@ -163,5 +163,12 @@ def _merge(stream: Stream, said: Any) -> None:
 
 
 SHAPE = Shape(
-    "anthropic", "anthropic", recognises, read, recognises_chunk, fold, frozenset({"message"})
+    "anthropic",
+    "anthropic",
+    recognises,
+    read,
+    recognises_chunk,
+    fold,
+    frozenset({"message"}),
+    ("id", "model", "usage", "_request_id"),
 )

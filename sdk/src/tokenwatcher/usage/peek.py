@@ -39,12 +39,13 @@ def copied(value: Any) -> Any:
     if type(value) in _SCALARS:
         return value
     fields = opened(value)
-    if type(fields) is dict:
-        return {
-            name: inner if type(inner) in _SCALARS else copied(inner)
-            for name, inner in fields.items()
-        }
-    return [copied(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+    if type(fields) is not dict:
+        return [copied(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+    copy: dict[str, Any] = fields.copy()
+    for name, inner in fields.items():
+        if type(inner) not in _SCALARS:
+            copy[name] = copied(inner)
+    return copy
 
 
 def _peek_object(source: Any, names: tuple[str, ...]) -> Any:

@@ -21,7 +21,7 @@ To add a provider, write one file beside `openai.py` that holds a `PROVIDER`, an
 4. `copies`: methods of a client that give another client, which is then wrapped too.
 """
 
-from tokenwatcher.recording import Recording
+from tokenwatcher.begun import Recording
 from tokenwatcher.wrapping.client import wrap_client
 from tokenwatcher.wrapping.instrument import instrument, uninstrument
 from tokenwatcher.wrapping.provider import Asked, Method, Provider

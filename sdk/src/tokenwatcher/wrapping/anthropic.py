@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tokenwatcher.event import Facts
 from tokenwatcher.settings import Settings
 from tokenwatcher.usage.peek import peek
 from tokenwatcher.wrapping.provider import Asked, Provider
@@ -24,9 +25,9 @@ def read(request: Request, _settings: Settings) -> Asked | None:
     """Read a request; None for one that is not paid for by its tokens."""
     method, path = request.options.method, request.path
     if method == "post" and path in _PAID:
-        return Asked(provider_of_client(request.client), request.model, request.service_tier)
+        return Asked(Facts(provider_of_client(request.client), request.model, request.service_tier))
     if method == "get" and "/messages/batches/" in path and path.endswith("/results"):
-        return Asked(provider_of_client(request.client), fetches=True, each=_message_of)
+        return Asked(Facts(provider_of_client(request.client)), fetches=True, each=_message_of)
     return None
 
 

@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 from tokenwatcher.begun import Call
+from tokenwatcher.event import Facts
 from tokenwatcher.settings import Settings
 from tokenwatcher.stream import watched
 from tokenwatcher.usage.peek import peek, text
@@ -28,7 +29,7 @@ def read(
         return None
     tier = given.get("serviceTier")
     tier = tier if isinstance(tier, str) else text(tier, "type")
-    return Asked("bedrock", text(given, "modelId"), tier)
+    return Asked(Facts("bedrock", text(given, "modelId"), tier))
 
 
 def answered(call: Call, answer: Any, _asked: Asked) -> Any:

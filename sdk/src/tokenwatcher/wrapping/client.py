@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from tokenwatcher.recording import Recording
+from tokenwatcher.begun import Recording
 from tokenwatcher.wrapping.intercept import interception
 from tokenwatcher.wrapping.later import Later, is_made
 from tokenwatcher.wrapping.provider import Method, Provider

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tokenwatcher.event import Facts
 from tokenwatcher.settings import Settings
 from tokenwatcher.usage.peek import text
 from tokenwatcher.wrapping.provider import Asked, Method, Provider
@@ -13,7 +14,7 @@ def read(
     _client: Any, _args: tuple[Any, ...], kwargs: dict[str, Any], _settings: Settings
 ) -> Asked | None:
     """Read the arguments, which are all given by name."""
-    return Asked("cohere", text(kwargs, "model"))
+    return Asked(Facts("cohere", text(kwargs, "model")))
 
 
 def _methods(owner: str, *names: str) -> tuple[Method, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tokenwatcher.event import Facts
 from tokenwatcher.settings import Settings
 from tokenwatcher.usage.peek import text
 from tokenwatcher.wrapping.provider import Asked, Method, Provider
@@ -18,7 +19,7 @@ def read(
 ) -> Asked | None:
     """Read the arguments, which are all given by name."""
     tier = text(kwargs.get("config"), "service_tier") or text(kwargs, "service_tier")
-    return Asked("google", text(kwargs, "model"), tier)
+    return Asked(Facts("google", text(kwargs, "model"), tier))
 
 
 def _methods(kind: str, path: str) -> tuple[Method, ...]:

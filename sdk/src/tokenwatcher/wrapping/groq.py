@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tokenwatcher.event import Facts
 from tokenwatcher.settings import Settings
 from tokenwatcher.wrapping.provider import Asked, Provider
 from tokenwatcher.wrapping.stainless import Request, methods
@@ -21,8 +22,7 @@ def read(request: Request, _settings: Settings) -> Asked | None:
     """Read a request; None for one that is not paid for."""
     if request.path not in _PAID or request.options.method != "post":
         return None
-    body = request.body if request.streaming else None
-    return Asked("groq", request.model, request.service_tier, body=body)
+    return Asked(Facts("groq", request.model, request.service_tier))
 
 
 PROVIDER = Provider(

@@ -11,7 +11,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from tokenwatcher.recording import Recording
+from tokenwatcher.begun import Recording
 from tokenwatcher.wrapping.intercept import interception
 from tokenwatcher.wrapping.provider import Method
 from tokenwatcher.wrapping.registry import providers

@@ -10,9 +10,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
-from tokenwatcher.begun import Call
-from tokenwatcher.event import Facts
-from tokenwatcher.recording import Recording
+from tokenwatcher.begun import Call, Recording
 from tokenwatcher.wrapping.provider import Asked, Method, take_error
 
 ORIGINAL = "__tokenwatcher_original__"
@@ -100,9 +98,10 @@ def _begin(
         asked = method.asked(target, args, kwargs, where.settings)
         if asked is None:
             return None
-        provider = where.provider or asked.provider
-        facts = Facts(provider, asked.model, asked.service_tier, metadata=asked.notes)
-        return where.begin(facts), asked
+        facts = asked.facts
+        if where.provider is not None:
+            facts = facts._replace(provider=where.provider)
+        return Call(where, facts), asked
     except Exception as error:  # noqa: BLE001  # nothing of ours may reach the app
         where.swallow(error)
         return None

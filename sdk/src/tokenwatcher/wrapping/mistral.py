@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tokenwatcher.event import Facts
 from tokenwatcher.settings import Settings
 from tokenwatcher.usage.peek import text
 from tokenwatcher.wrapping.provider import Asked, Method, Provider
@@ -17,7 +18,7 @@ def read(
     _part: Any, _args: tuple[Any, ...], kwargs: dict[str, Any], _settings: Settings
 ) -> Asked | None:
     """Read the arguments, which are all given by name."""
-    return Asked("mistral", text(kwargs, "model"), text(kwargs, "service_tier"))
+    return Asked(Facts("mistral", text(kwargs, "model"), text(kwargs, "service_tier")))
 
 
 def _methods(part: str, kind: str, names: tuple[str, ...]) -> tuple[Method, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tokenwatcher.event import Facts
 from tokenwatcher.settings import Settings
 from tokenwatcher.usage.peek import text
 from tokenwatcher.wrapping.provider import Asked, Method, Provider
@@ -17,7 +18,7 @@ def read(
     """Read a request: the kind of its answer, the HTTP method, the path, and the body by name."""
     if not _COUNTED.intersection(arg for arg in args if isinstance(arg, str)):
         return None
-    return Asked("ollama", text(kwargs.get("json"), "model"))
+    return Asked(Facts("ollama", text(kwargs.get("json"), "model")))
 
 
 PROVIDER = Provider(

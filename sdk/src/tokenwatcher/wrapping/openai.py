@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tokenwatcher.event import Facts
 from tokenwatcher.settings import Settings
 from tokenwatcher.usage.peek import peek, text
 from tokenwatcher.wrapping.hosts import Host
@@ -40,12 +41,10 @@ def read(request: Request, settings: Settings) -> Asked | None:
     if method != "post" or path not in _PAID:
         return None
     host = host_of_client(request.client)
+    notes = _characters(request) if path == "/audio/speech" else None
     return Asked(
-        host.provider,
-        request.model,
-        request.service_tier,
+        Facts(host.provider, request.model, request.service_tier, metadata=notes),
         hides_usage=request.streaming and _asks_for_usage(request, host, settings),
-        notes=_characters(request) if path == "/audio/speech" else None,
         counts=_is_finished if "background" in request.body else None,
     )
 
@@ -57,7 +56,7 @@ def _read_fetching(request: Request) -> Asked | None:
         return None
     counts = _is_background if folder == "responses" else _is_finished_batch
     provider = host_of_client(request.client).provider
-    return Asked(provider, counts=counts, fetches=True)
+    return Asked(Facts(provider), counts=counts, fetches=True)
 
 
 def _is_finished(answer: Any) -> bool:

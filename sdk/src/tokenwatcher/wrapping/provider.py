@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tokenwatcher.begun import Call
+from tokenwatcher.event import Facts
 from tokenwatcher.settings import Settings
 from tokenwatcher.stream import watched
 
@@ -13,15 +14,11 @@ from tokenwatcher.stream import watched
 class Asked(NamedTuple):
     """What the arguments of a call tell before it is made."""
 
-    provider: str
-    model: str | None = None
-    service_tier: str | None = None
+    facts: Facts
     hides_usage: bool = False
     """The last piece of the stream comes because we asked for it, and is not for the app."""
     body: dict[str, Any] | None = None
     """What was asked for; where a stream says no counts, they are estimated from it."""
-    notes: dict[str, Any] | None = None
-    """What the wire has no field for; it travels as metadata."""
     counts: Callable[[Any], bool] | None = None
     """Tells which answers are to be recorded; None for all."""
     unread: list[Any] | None = None

@@ -16,7 +16,7 @@ from tokenwatcher.stream import tracked
 from tokenwatcher.usage.peek import items, peek
 from tokenwatcher.watch import Watch
 from tokenwatcher.wrapping.hosts import Host, host_of
-from tokenwatcher.wrapping.provider import Asked, Method, given, take_whole
+from tokenwatcher.wrapping.provider import Asked, Method, take_whole
 from tokenwatcher.wrapping.raw import request_id, take_response
 
 
@@ -40,7 +40,9 @@ class Request(NamedTuple):
         return self.body.get("service_tier")
 
 
-_KNOWN_HOST = "_tokenwatcher_host"
+_KNOWN = "_tokenwatcher_known"
+_MOST_KNOWN = 100
+"""Requests that are no longer looked at when they come again; models and paths are few."""
 
 Reader = Callable[[Request, Settings], "Asked | None"]
 
@@ -51,17 +53,16 @@ def methods(package: str, read: Reader) -> tuple[Method, ...]:
     def asked(
         client: Any, args: tuple[Any, ...], kwargs: dict[str, Any], settings: Settings
     ) -> Asked | None:
-        options = given(args, kwargs, 1, "options")
+        options = args[1] if len(args) > 1 else kwargs["options"]
         body = options.json_data
         if type(body) is not dict:
             body = {}
-        path = options.url.partition("?")[0]
-        streaming = kwargs.get("stream", False)
-        asked = read(Request(client, options, path, body, streaming), settings)
+        if kwargs.get("stream", False):
+            asked = read(_request(client, options, body, streaming=True), settings)
+            return asked and asked._replace(body=body)
+        asked = _known_or_read(read, client, options, body, settings)
         if asked is None:
             return None
-        if streaming:
-            return asked._replace(body=body)
         parser = options.post_parser
         if not callable(parser):
             return asked
@@ -81,24 +82,63 @@ def methods(package: str, read: Reader) -> tuple[Method, ...]:
     )
 
 
+class Known(NamedTuple):
+    """What was found out of a client, as long as its address stays the same."""
+
+    url: Any
+    host: Host
+    asked: dict[tuple[Any, ...], Asked]
+    """What plain requests told, by all that it depends on."""
+
+
 def host_of_client(client: Any) -> Host:
     """Tell who answers a client, by its base address; looked up once for each address."""
+    return _known(client).host
+
+
+def _known(client: Any) -> Known:
     own = client.__dict__
     url = own.get("_base_url") or client.base_url
-    known: tuple[Any, Host] | None = own.get(_KNOWN_HOST)
-    if known is not None and known[0] is url:
-        return known[1]
+    known: Known | None = own.get(_KNOWN)
+    if known is not None and known.url is url:
+        return known
     host = host_of(url.raw_host.decode("ascii", "replace"), url.port)
     if "_azure_endpoint" in own:  # OpenAI's client for Azure, perhaps behind a gateway of one's own
         host = host._replace(provider="azure")
-    own[_KNOWN_HOST] = (url, host)
-    return host
+    own[_KNOWN] = known = Known(url, host, {})
+    return known
+
+
+def _known_or_read(
+    read: Reader, client: Any, options: Any, body: dict[str, Any], settings: Settings
+) -> Asked | None:
+    """Read a request whose answer comes whole, once for all that are alike."""
+    known = _known(client).asked
+    model, tier = body.get("model"), body.get("service_tier")
+    if type(model) is not str or not (tier is None or type(tier) is str):
+        return read(_request(client, options, body), settings)
+    alike = (options.url, model, tier, "background" in body)
+    asked = known.get(alike)
+    if asked is None:
+        asked = read(_request(client, options, body), settings)
+        if asked is not None and asked.facts.metadata is None and len(known) < _MOST_KNOWN:
+            known[alike] = asked
+    return asked
+
+
+def _request(
+    client: Any, options: Any, body: dict[str, Any], *, streaming: bool = False
+) -> Request:
+    return Request(client, options, options.url.partition("?")[0], body, streaming)
 
 
 def take_answer(call: Call, answer: Any, asked: Asked) -> Any:
     """Take what `request` gives: an answer, a stream, or a response that the app reads itself."""
     if _is_plain(type(answer)):  # type: ignore[arg-type]  # a class is hashable
-        take_whole(call, answer, asked)
+        if asked.counts is None and asked.each is None:
+            call.answered(answer, fetched=asked.fetches)
+        else:
+            take_whole(call, answer, asked)
         return answer
     hides = is_usage_alone if asked.hides_usage else None
     response = _http_response(answer)
