@@ -11,6 +11,7 @@ import msgspec
 
 from tokenwatcher_server.access.first_start import Welcome, first_start
 from tokenwatcher_server.access.login import Login
+from tokenwatcher_server.access.oidc_provider import Client, Provider
 from tokenwatcher_server.access.passwords import Passwords
 from tokenwatcher_server.access.posture import refuse_to_start
 from tokenwatcher_server.access.projects import ProjectDirectory
@@ -88,6 +89,7 @@ async def running_app(
             projects=ProjectDirectory(database, clock),
             passwords=passwords,
             login=Login(database, passwords, clock),
+            oidc=_oidc(settings, clock),
             csrf_secret=settings.csrf_secret.encode() if settings.csrf_secret else secret,
             limits=limits,
             violations=Violations(metrics, clock, limits, settings.trusted_proxies),
@@ -105,6 +107,18 @@ async def running_app(
             insecure=settings.insecure,
         )
         yield App(services, build_application(services, _ingest(services)), welcome)
+
+
+def _oidc(settings: Settings, clock: Clock) -> Provider | None:
+    if settings.oidc_issuer is None or settings.oidc_client_id is None:
+        return None
+    client = Client(
+        issuer=settings.oidc_issuer,
+        client_id=settings.oidc_client_id,
+        client_secret=settings.oidc_client_secret,
+        groups_claim=settings.oidc_groups_claim,
+    )
+    return Provider(client, clock)
 
 
 def _make_data_dir(data_dir: Path) -> None:

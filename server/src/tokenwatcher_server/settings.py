@@ -49,6 +49,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     allowed_hosts: tuple[str, ...] = ()
     csp_connect_src: tuple[str, ...] = ()
     csp_report_only: bool = False
+    oidc_issuer: str | None = None
+    oidc_client_id: str | None = None
+    oidc_client_secret: str | None = None
+    oidc_group_roles: tuple[str, ...] = ()
+    oidc_groups_claim: str = "groups"
     insecure: bool = False
     """Started with `--i-know-this-is-insecure`; no variable sets it."""
 
@@ -165,6 +170,16 @@ SETTINGS = (
             "Further servers that scripts of a page may connect to, such as https://api.example.com."),
     Setting("CSP_REPORT_ONLY", "csp_report_only", _boolean,
             "Whether what breaks the content security policy is only reported, and not blocked."),
+    Setting("OIDC_ISSUER", "oidc_issuer", _text,
+            "The OpenID Connect provider that people may sign in with, such as `https://id.example.com`."),
+    Setting("OIDC_CLIENT_ID", "oidc_client_id", _text, "What the provider calls this server."),
+    Setting("OIDC_CLIENT_SECRET", "oidc_client_secret", _text,
+            "The secret the provider gave this server; not set for a public client.", secret=True),
+    Setting("OIDC_GROUP_ROLES", "oidc_group_roles", _list,
+            "What the provider's groups give, separated by commas: `GROUP=ROLE`, "
+            "`GROUP=WORKSPACE:ROLE` or `GROUP=instance`; `*` is everybody."),
+    Setting("OIDC_GROUPS_CLAIM", "oidc_groups_claim", _text,
+            "The claim of the ID token that names somebody's groups."),
 )  # fmt: skip
 
 

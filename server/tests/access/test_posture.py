@@ -39,6 +39,9 @@ STRONG = "q8Zr2Lw0Vn5Xc7Kd9Fh1Jm3Pt6Sb4GyE"
         ("csp_connect_src", ("https://*.example.com",), "CSP_CONNECT_SRC"),
         ("csp_connect_src", ("https://a.example;script-src",), "CSP_CONNECT_SRC"),
         ("redis_url", "localhost:6379", "REDIS_URL"),
+        ("oidc_issuer", "http://id.example.com", "OIDC_ISSUER"),
+        ("oidc_issuer", "id.example.com", "OIDC_ISSUER"),
+        ("oidc_issuer", "https://id.example.com", "OIDC_CLIENT_ID"),
     ],
 )
 def test_a_setting_that_would_be_dangerous_or_useless_is_named(
@@ -119,6 +122,14 @@ def test_what_is_dangerous_starts_only_where_the_operator_says_that_they_know(
     with pytest.raises(SettingsError):
         refuse_to_start(Settings(**given))
     refuse_to_start(Settings(**given, insecure=True))
+
+
+@pytest.mark.parametrize("entry", ["engineers", "engineers=king", "=member", "a=b:c:king", "a="])
+def test_a_group_without_a_role_is_refused_by_name(entry: str) -> None:
+    given = {"oidc_issuer": "https://id.example.com", "oidc_client_id": "watcher"}
+    with pytest.raises(SettingsError) as refused:
+        refuse_to_start(Settings(**given, oidc_group_roles=("*=viewer", entry)))  # type: ignore[arg-type]
+    assert refused.value.variable == "OIDC_GROUP_ROLES"
 
 
 def test_what_is_useless_is_refused_all_the_same() -> None:

@@ -40,6 +40,10 @@ class Login:
         logger().info("signed in", user_id=user.id, address=visitor.address)
         return session
 
+    def count_attempt(self, visitor: Actor) -> None:
+        """Count an attempt to sign in elsewhere; raises AppError (429) for too many."""
+        self._attempts.count(throttle.place_of(visitor.address or ""), self._clock.now_us())
+
     async def confirms(self, user: User, password: str, visitor: Actor) -> bool:
         """Whether it is the password of somebody who is signed in; as slow for who guesses."""
         now_us = self._clock.now_us()

@@ -3,9 +3,11 @@
 import re
 from collections.abc import Iterator
 from ipaddress import ip_address, ip_network
+from urllib.parse import urlsplit
 
 from tokenwatcher_server.access.addresses import check_addresses
 from tokenwatcher_server.access.names import checked_name
+from tokenwatcher_server.access.oidc import parse_group_roles
 from tokenwatcher_server.access.passwords import check_strength
 from tokenwatcher_server.access.secrets import SHORTEST_SECRET
 from tokenwatcher_server.access.users import LONGEST_USERNAME
@@ -35,6 +37,7 @@ def refuse_to_start(settings: Settings) -> None:
     _check_origins(settings.ingest_allowed_origins)
     _check_proxies(settings.trusted_proxies)
     check_addresses(settings)
+    _check_oidc(settings)
 
 
 def dangers(settings: Settings) -> Iterator[SettingsError]:
@@ -104,6 +107,23 @@ def _check_origins(origins: tuple[str, ...]) -> None:
                 "INGEST_ALLOWED_ORIGINS",
                 f"{origin[:100]!r} is no origin; write it like https://app.example.com, no path",
             )
+
+
+def _check_oidc(settings: Settings) -> None:
+    if settings.oidc_issuer is None:
+        return
+    issuer = urlsplit(settings.oidc_issuer)
+    private = is_loopback(issuer.hostname or "") or settings.environment == "development"
+    if not issuer.hostname or issuer.scheme not in ({"https", "http"} if private else {"https"}):
+        raise SettingsError(
+            "OIDC_ISSUER", "write it like https://id.example.com; http is for tests"
+        )
+    if not settings.oidc_client_id:
+        raise SettingsError("OIDC_CLIENT_ID", "is needed where OIDC_ISSUER is set")
+    try:
+        parse_group_roles(settings.oidc_group_roles)
+    except ValueError as error:
+        raise SettingsError("OIDC_GROUP_ROLES", str(error)) from None
 
 
 def _check_proxies(proxies: tuple[str, ...]) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 from litestar import Request
 
+from tokenwatcher_server.settings import Settings
+
 AnyRequest = Request[Any, Any, Any]
 
 
@@ -52,6 +54,14 @@ def is_encrypted(
     if trusted_proxies and _is_trusted(_peer(scope), trusted_proxies):
         return forwarded_proto.strip().lower() == "https"
     return bool(scope.get("scheme") == "https")
+
+
+def own_address(request: AnyRequest, settings: Settings) -> str:
+    """How people reach this server, without a path: PUBLIC_URL, else as this request came."""
+    if settings.public_url is not None:
+        return settings.public_url.rstrip("/")
+    scheme = "https" if is_https(request, settings.trusted_proxies) else "http"
+    return f"{scheme}://{request.headers.get('host', '')}"
 
 
 def is_behind_proxy(request: AnyRequest, trusted_proxies: tuple[str, ...]) -> bool:

@@ -25,6 +25,7 @@ from tokenwatcher_server.web.pages import (
     invitation,
     login,
     models,
+    oidc,
     overview,
     prices,
     settings,
@@ -57,6 +58,7 @@ ROUTES = (
     *start.ROUTES,
     *theme.ROUTES,
     *login.ROUTES,
+    *oidc.ROUTES,
     *assets.ROUTES,
     # usage, for a session or a read key
     *stats.ROUTES,

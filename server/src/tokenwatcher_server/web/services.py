@@ -5,6 +5,7 @@ from typing import Any, cast
 import msgspec
 
 from tokenwatcher_server.access.login import Login
+from tokenwatcher_server.access.oidc_provider import Provider
 from tokenwatcher_server.access.passwords import Passwords
 from tokenwatcher_server.access.projects import ProjectDirectory
 from tokenwatcher_server.access.rate_limits import RateLimits
@@ -32,6 +33,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     projects: ProjectDirectory
     passwords: Passwords
     login: Login
+    oidc: Provider | None
+    """The OpenID Connect provider, where there is one."""
     csrf_secret: bytes
     limits: RateLimits
     violations: Violations

@@ -20,6 +20,7 @@ from tokenwatcher_server.web.api.members import check_rank
 from tokenwatcher_server.web.api.workspaces import Name, visible
 from tokenwatcher_server.web.audit import actor_of, note, visitor_of
 from tokenwatcher_server.web.auth import Caller
+from tokenwatcher_server.web.client_address import own_address
 from tokenwatcher_server.web.csrf import check_json, check_origin
 from tokenwatcher_server.web.services import services_of
 from tokenwatcher_server.web.sign_in import session_cookie_of, signed_in
@@ -103,8 +104,8 @@ async def create_invitation(
         made, token = await people.invite(
             connection, actor, workspace.id, data.role, data.note, now_us
         )
-    base = str(request.base_url).rstrip("/")
-    return NewInvitation(view(made), f"{base}{PAGE}/{token}", WARNING)
+    link = f"{own_address(request, services.settings)}{PAGE}/{token}"
+    return NewInvitation(view(made), link, WARNING)
 
 
 @delete(

@@ -33,12 +33,15 @@ from tokenwatcher_server.web.sign_in import (
 
 AnyRequest = Request[Any, Any, Any]
 LONGEST_NEXT = 2000
+OIDC = "/login/oidc"
 STATUS_OF_PROBLEM = {Kind.RATE_LIMITED: 429, Kind.FORBIDDEN: 403, Kind.UNAVAILABLE: 503}
 """What the sign-in page itself tells; other errors get the page for errors."""
 
 
 class LoginPage(msgspec.Struct, frozen=True):
     next: str
+    oidc_href: str | None = None
+    """Where to sign in with the provider, None without one."""
     username: str = ""
     problem: str | None = None
 
@@ -61,7 +64,7 @@ async def login_page(request: AnyRequest) -> Response[Any]:
     needed = services_of(request).settings.dashboard_auth_enabled
     if not needed or await session_of(request) is not None:
         return Redirect(wanted, status_code=303)
-    return _page(request, LoginPage(wanted), 200)
+    return login_answer(request, LoginPage(wanted), 200)
 
 
 @post("/login", include_in_schema=False)
@@ -77,14 +80,14 @@ async def login(request: AnyRequest) -> Response[Any]:
     except AppError as error:
         if error.kind not in STATUS_OF_PROBLEM:
             raise
-        page = LoginPage(wanted, username, error.message)
-        response = _page(request, page, STATUS_OF_PROBLEM[error.kind])
+        page = LoginPage(wanted, username=username, problem=error.message)
+        response = login_answer(request, page, STATUS_OF_PROBLEM[error.kind])
         if error.retry_after is not None:
             response.headers["Retry-After"] = str(error.retry_after)
         return response
     if session is None:
         problem = "The username or the password is wrong."
-        return _page(request, LoginPage(wanted, username, problem), 401)
+        return login_answer(request, LoginPage(wanted, username=username, problem=problem), 401)
     return signed_in(request, Redirect(wanted, status_code=303), session)
 
 
@@ -120,11 +123,15 @@ async def use_link(request: AnyRequest, token: FromPath[str]) -> Response[Any]:
             )
     if session is None:
         problem = "This link was used before or has run out. Sign in with your password."
-        return _page(request, LoginPage("/", problem=problem), 401)
+        return login_answer(request, LoginPage("/", problem=problem), 401)
     return signed_in(request, Redirect("/", status_code=303), session)
 
 
-def _page(request: AnyRequest, page: LoginPage, status: int) -> Response[Any]:
+def login_answer(request: AnyRequest, page: LoginPage, status: int) -> Response[Any]:
+    """The sign-in page, with what went wrong where something did."""
+    if services_of(request).oidc is not None:
+        href = f"{OIDC}?next={quote(page.next, safe='/')}"
+        page = msgspec.structs.replace(page, oidc_href=href)
     token = token_of(request, None)
     frame = frame_of(request, "/login", csrf_token=token)
     body = render("login.html", frame, page)
