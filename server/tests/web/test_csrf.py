@@ -117,4 +117,4 @@ def test_without_sign_in_a_foreign_name_for_this_machine_gets_nothing(new_instan
         for name in (f"evil.example:{port}", "localhost.evil.example", "127.0.0.1.evil.example"):
             for path in ("/api/stats", "/api/auth/csrf", "/"):
                 refused = browser.get(path, headers={"Host": name, "Accept": "text/html"})
-                assert refused.status_code == 403, (name, path)
+                assert refused.status_code in {400, 403}, (name, path)
