@@ -24,6 +24,7 @@ class SettingsError(Exception):
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     environment: str = "production"
     data_dir: Path = Path("data")
+    log_format: str | None = None
     host: str = "127.0.0.1"
     port: int = 3000
     database_url: str | None = None
@@ -95,6 +96,12 @@ def _environment(text: str) -> str:
     return text
 
 
+def _log_format(text: str) -> str:
+    if text not in {"json", "console"}:
+        raise ValueError("use json or console")
+    return text
+
+
 def _list(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
@@ -116,6 +123,8 @@ SETTINGS = (
             "`production` (the default) or `development`."),
     Setting("TOKENWATCHER_DATA_DIR", "data_dir", Path,
             "The folder that holds this instance: its databases and its generated secrets."),
+    Setting("TOKENWATCHER_LOG_FORMAT", "log_format", _log_format,
+            "`json` or `console`; by default `json` in production."),
     Setting("TOKENWATCHER_HOST", "host", _text, "The address to listen on."),
     Setting("TOKENWATCHER_PORT", "port", _whole(0, 65535),
             "The port to listen on; 0 takes any free one."),
@@ -205,6 +214,12 @@ def load(environ: Mapping[str, str] = os.environ, **overrides: object) -> Settin
             raise SettingsError(setting.variable, str(error)) from None
     values.update({name: value for name, value in overrides.items() if value is not None})
     return Settings(**values)  # type: ignore[arg-type]  # each parser gives its field's type
+
+
+def secrets_of(settings: Settings) -> tuple[str, ...]:
+    """The values that must never be shown or logged."""
+    values = (getattr(settings, setting.field) for setting in SETTINGS if setting.secret)
+    return tuple(value for value in values if value)
 
 
 def _value_of(setting: Setting, environ: Mapping[str, str]) -> str | None:

@@ -13,7 +13,7 @@ from tokenwatcher_server.cli.instance import data_dir_option, settings_of
 from tokenwatcher_server.cli.server import WhenReady, free_port, run_server
 from tokenwatcher_server.kernel.errors import InstanceRefused
 from tokenwatcher_server.observability import logs
-from tokenwatcher_server.settings import Settings, SettingsError
+from tokenwatcher_server.settings import Settings, SettingsError, secrets_of
 
 FIRST_EVENT = (
     '{"provider": "openai", "model": "gpt-4o-mini", "inputTokens": 1200, '
@@ -44,7 +44,12 @@ def serve(
 
 def start(settings: Settings, when_ready: WhenReady, *, next_free_port: bool) -> None:
     """Run the server until it is stopped; ends the command with one clear line on a refusal."""
-    logs.configure(json=settings.environment == "production")
+    in_production = settings.environment == "production"
+    logs.configure(
+        json=(settings.log_format or ("json" if in_production else "console")) == "json",
+        secrets=secrets_of(settings),
+        whole_errors=not in_production,
+    )
     os.umask(0o077)  # whatever is made in the data folder is its owner's alone
     try:
         if next_free_port and settings.port:

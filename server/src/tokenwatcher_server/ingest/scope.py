@@ -14,11 +14,11 @@ import msgspec
 from tokenwatcher_server.events.event import Event
 from tokenwatcher_server.events.tokens import Tokens
 from tokenwatcher_server.ingest.decode import Decoded, canonical_form
-from tokenwatcher_server.ingest.secrets import mask_credentials
 from tokenwatcher_server.ingest.wire import TagValue, WireEvent
 from tokenwatcher_server.kernel.errors import Issue, invalid
 from tokenwatcher_server.kernel.ids import ProjectId, WorkspaceId, new_id
 from tokenwatcher_server.kernel.money import PICODOLLARS_PER_USD
+from tokenwatcher_server.observability.credentials import mask_credentials
 
 DIGEST_BYTES = 16
 _NO_DIGEST = bytes(DIGEST_BYTES)

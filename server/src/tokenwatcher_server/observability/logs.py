@@ -1,29 +1,39 @@
-"""Structured logs to standard error, with every secret taken out at the sink."""
+"""Structured logs to standard error, with the id of the request, and every secret taken out."""
 
 import io
 import logging
-import re
 import sys
-from collections.abc import MutableMapping
+import threading
+from collections.abc import Iterable, MutableMapping
 from contextlib import suppress
-from typing import Any, TextIO
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Any, Final, TextIO
 
 import structlog
 
-_SECRET_NAMES = re.compile(
-    r"authorization|cookie|password|passwd|secret|token|api_?key|raw_?key|prompt|completion", re.I
+from tokenwatcher_server.observability.redaction import (
+    Redaction,
+    error_text,
+    whole_error_text,
 )
-_SECRET_TEXTS = re.compile(
-    r"tw_(?:live|test|dev|read)_[A-Za-z0-9]+"
-    r"|\b(?:sk|pk|gsk|xai)-[A-Za-z0-9_-]{8,}"
-    r"|(?<=Bearer )\S+"
-    r"|(?<=://)[^\s/@:]*:[^\s/@]+(?=@)"
-)
-MASK = "***"
+
+request_id: Final[ContextVar[str | None]] = ContextVar("request_id", default=None)
+"""Of the request that is being answered; set where it comes in."""
 
 
-def configure(*, json: bool, level: int = logging.INFO, stream: TextIO | None = None) -> None:
-    """Set up logging once, at the start of a process."""
+def configure(
+    *,
+    json: bool,
+    secrets: Iterable[str] = (),
+    whole_errors: bool = False,
+    level: int = logging.INFO,
+    stream: TextIO | None = None,
+) -> None:
+    """Set up logging once, at the start of a process; `secrets` are never written.
+
+    `whole_errors` keeps the messages of all errors, which may quote what was sent.
+    """
     renderer: structlog.types.Processor = (
         structlog.processors.JSONRenderer()
         if json
@@ -31,17 +41,28 @@ def configure(*, json: bool, level: int = logging.INFO, stream: TextIO | None = 
     )
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
+            _add_request_id,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,  # before `redact`, which must see its text
-            redact,
+            structlog.processors.ExceptionRenderer(
+                whole_error_text if whole_errors else error_text
+            ),
+            Redaction(secrets),  # the last step: it must see every text
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(_Unfailing(stream or sys.stderr)),
         cache_logger_on_first_use=False,
     )
+    logging.basicConfig(handlers=[_FromLibraries()], level=logging.WARNING, force=True)
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _on_crash
+    threading.excepthook = _on_thread_crash
+
+
+def logger() -> structlog.typing.FilteringBoundLogger:
+    log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+    return log
 
 
 class _Unfailing(io.StringIO):
@@ -61,28 +82,31 @@ class _Unfailing(io.StringIO):
             self._stream.flush()
 
 
-def logger() -> structlog.typing.FilteringBoundLogger:
-    log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
-    return log
+class _FromLibraries(logging.Handler):
+    """What libraries log takes the same way."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        logger().log(
+            record.levelno, record.getMessage(), library=record.name, exc_info=record.exc_info
+        )
 
 
-def redact(
+def _add_request_id(
     _logger: object, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """Mask secrets by the name of their field and by their look."""
-    for name, value in event.items():
-        event[name] = MASK if _SECRET_NAMES.search(name) else _clean(value)
+    known = request_id.get()
+    if known is not None:
+        event.setdefault("request_id", known)
     return event
 
 
-def _clean(value: object) -> object:
-    if isinstance(value, str):
-        return _SECRET_TEXTS.sub(MASK, value)
-    if isinstance(value, dict):
-        return {
-            name: MASK if _SECRET_NAMES.search(str(name)) else _clean(inner)
-            for name, inner in value.items()
-        }
-    if isinstance(value, (list, tuple)):
-        return [_clean(inner) for inner in value]
-    return value
+def _on_crash(kind: type[BaseException], error: BaseException, place: TracebackType | None) -> None:
+    if isinstance(error, Exception):
+        logger().critical("the process failed", exc_info=(kind, error, place))
+    else:
+        sys.__excepthook__(kind, error, place)
+
+
+def _on_thread_crash(arguments: threading.ExceptHookArgs) -> None:
+    if arguments.exc_value is not None:
+        logger().error("a thread failed", exc_info=arguments.exc_value)

@@ -142,7 +142,6 @@ def _on_malformed(request: AnyRequest, _error: Exception) -> Response[Any]:
 def _on_anything_else(request: AnyRequest, error: Exception) -> Response[Any]:
     logger().error(
         "a request failed",
-        request_id=_request_id(request),
         path=request.scope["path"],
         exc_info=error,
     )

@@ -16,7 +16,7 @@ import msgspec
 from tokenwatcher_server.ingest.body import BODY_SECONDS
 from tokenwatcher_server.kernel.errors import AppError, Kind
 from tokenwatcher_server.kernel.ids import new_id
-from tokenwatcher_server.observability.logs import logger
+from tokenwatcher_server.observability import logs
 from tokenwatcher_server.settings import Settings
 from tokenwatcher_server.web.client_address import is_encrypted
 from tokenwatcher_server.web.errors import headers_of, internal, problem_of
@@ -65,6 +65,7 @@ class Envelope:
         headers = headers_by_name(scope["headers"])
         request_id = _request_id(headers.get(b"x-request-id"))
         scope.setdefault("state", {})["request_id"] = request_id
+        logs.request_id.set(request_id)
         raw = self._raw_handlers.get(scope["path"])
         try:
             self._hosts.check(headers.get(b"host", b""))
@@ -76,7 +77,7 @@ class Envelope:
         except AppError as error:
             reply = problem_reply(problem_of(error, request_id), headers_of(error))
         except Exception:  # noqa: BLE001 - the last resort: nobody else would answer
-            logger().exception("a request failed", request_id=request_id, path=scope["path"])
+            logs.logger().exception("a request failed", path=scope["path"])
             if raw is None and answer.started:
                 return
             reply = problem_reply(internal(request_id))

@@ -1,4 +1,4 @@
-"""Credentials in an error's text are masked before it is stored."""
+"""Finds credentials in a text by their look: in errors that are sent, and in what is logged."""
 
 import re
 
