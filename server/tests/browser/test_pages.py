@@ -25,6 +25,7 @@ PAGES = {
     "keys": "/keys",
     "projects": "/projects",
     "audit-log": "/audit-log",
+    "api": "/docs",
     "members": "/members",
     "account": "/account",
     "events": "/events",

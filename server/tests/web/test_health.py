@@ -56,3 +56,31 @@ def test_a_path_of_nothing_is_a_problem_for_programs_and_a_page_for_people(insta
     assert person.status_code == 404
     assert person.headers["content-type"].startswith("text/html")
     assert "<script>alert" not in program.text + person.text
+
+
+def test_a_person_finds_every_described_route_in_words_without_signing_in(instance: Any) -> None:
+    with instance.client() as client:
+        document = client.get("/openapi.json").json()
+        page = client.get("/docs")
+    assert page.status_code == 200
+    for path, methods in document["paths"].items():
+        for method in methods:
+            assert f'id="{method}{path.translate(str.maketrans("/{}", "---"))}"' in page.text
+    for field in ("inputTokens", "events[].tags", "groupBy", "tagBreakdown[]"):
+        assert field in page.text, field
+    assert "whole number, 0 to 50,000,000" in page.text
+
+
+def test_the_description_names_what_a_question_may_be_asked_with(instance: Any) -> None:
+    with instance.client(instance.key("--kind", "read")) as client:
+        paths = client.get("/openapi.json").json()["paths"]
+        for path in ("/api/stats", "/api/query", "/api/events"):
+            names = [one["name"] for one in paths[path]["get"]["parameters"]]
+            assert {"days", "from", "to", "tz", "projectId", "model", "without"} <= set(names)
+            assert len(names) == len(set(names))
+            defaults = {
+                one["name"]: one["schema"]["default"]
+                for one in paths[path]["get"]["parameters"]
+                if "default" in one["schema"]
+            }
+            assert client.get(path, params=defaults).status_code == 200

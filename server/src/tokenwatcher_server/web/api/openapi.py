@@ -1,12 +1,13 @@
-"""`GET /openapi.json`: the framework's description, with the two raw ingest routes added."""
+"""`GET /openapi.json`: the framework's description, with what it can't know added."""
 
 from typing import Any
 
 import msgspec
-from litestar import Request, Response, get
+from litestar import Litestar, Request, Response, get
 
 from tokenwatcher_server.ingest.receipt import BatchReceipt, EventReceipt
 from tokenwatcher_server.ingest.wire import WireBatch, WireEvent
+from tokenwatcher_server.web.api.questions import QUESTIONS
 from tokenwatcher_server.web.errors import Problem
 
 _INGEST = {
@@ -27,9 +28,16 @@ _REFUSALS = {
 
 @get("/openapi.json", include_in_schema=False)
 async def openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
-    document = request.app.openapi_schema.to_schema()
+    return Response(msgspec.json.encode(described(request.app)), media_type="application/json")
+
+
+def described(app: Litestar) -> dict[str, Any]:
+    """The whole description, the raw ingest routes and the parameters of questions included."""
+    document: dict[str, Any] = app.openapi_schema.to_schema()
     add_ingest(document)
-    return Response(msgspec.json.encode(document), media_type="application/json")
+    for path, parameters in QUESTIONS.items():
+        document["paths"][path]["get"]["parameters"] = list(parameters)
+    return document
 
 
 def add_ingest(document: dict[str, Any]) -> None:
