@@ -21,6 +21,7 @@ PAGES = {
     "models": "/models",
     "prices": "/prices?provider=a&model=b",
     "settings": "/settings",
+    "security": "/settings/security",
     "start": "/start",
     "keys": "/keys",
     "projects": "/projects",

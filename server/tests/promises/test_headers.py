@@ -103,7 +103,7 @@ def report(browser: httpx.Client, **body: str) -> int:
 
 
 def test_reported_violations_are_counted_and_nothing_secret_of_them_is_kept(
-    door: Any, visitor: Browser
+    door: Any, visitor: Browser, signed_in: Browser
 ) -> None:
     browser = visitor()
     page = f"{door.url}/invitations/SECRETTOKEN?next=SECRETQUERY"
@@ -122,7 +122,10 @@ def test_reported_violations_are_counted_and_nothing_secret_of_them_is_kept(
     with door.client() as here:
         metrics = here.get("/metrics").text
     assert "tokenwatcher_csp_violations_total 2.0" in metrics
-    for text in (door.log, metrics):
+    shown = signed_in().get("/settings/security").text
+    for part in ("https://evil.example", "script-src-elem", "/invitations"):
+        assert part in shown
+    for text in (shown, door.log, metrics):
         assert "SECRET" not in text
 
 

@@ -13,6 +13,7 @@ COMMANDS: Final = {
     "keys": "Make, list, rotate and revoke API keys.",
     "users": "Make and list the people who may sign in.",
     "prices": "Your own prices, and how each cost came about.",
+    "doctor": "Check how safely the instance is set up, and what mends what is not.",
     "store": "Check what is stored, and make anew what is derived from it.",
     "version": "Print the version.",
 }

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
+from tokenwatcher_server.access.checkup import Checkup
+from tokenwatcher_server.access.checkup_facts import check_up
 from tokenwatcher_server.control.audit import Actor
 from tokenwatcher_server.events.store import Verification
 from tokenwatcher_server.pricing import operations as pricing
@@ -52,7 +54,24 @@ async def _verify(services: Services, _: VerifyArguments) -> Verification:
     return await services.store.verify()
 
 
+class CheckupArguments(msgspec.Struct, frozen=True):
+    """There is nothing to choose: every point is looked at."""
+
+
+async def check_up_server(services: Services) -> Checkup:
+    """The security check-up of this server."""
+    reported = sum(one.times for one in services.violations.seen())
+    return await check_up(
+        services.settings, services.database, services.clock.now_us(), violations=reported
+    )
+
+
+async def _checkup(services: Services, _: CheckupArguments) -> Checkup:
+    return await check_up_server(services)
+
+
 OPERATIONS: Final = {
+    "checkup": Operation(_checkup, CheckupArguments, Checkup),
     "store.verify": Operation(_verify, VerifyArguments, Verification),
     "prices.explain": Operation(_explain, pricing.ExplainArguments, pricing.Explanation),
     "prices.unpriced": Operation(_unpriced, pricing.UnpricedArguments, pricing.Unpriced),
