@@ -6,15 +6,19 @@ What is counted so is marked as estimated, and never takes the place of what the
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from tokenwatcher.usage.peek import size
+from tokenwatcher.usage.peek import opened, size
 from tokenwatcher.usage.reading import Reading
 
 BYTES_PER_TOKEN = 4
 _TEXTS = frozenset(
-    {"messages", "input", "prompt", "system", "instructions", "tools", "functions", "contents"}
-)
+    {
+        "messages", "input", "prompt", "system", "instructions", "tools", "functions", "contents",
+        "config", "toolConfig", "message", "chat_history", "preamble", "documents", "suffix", "body",
+    }
+)  # fmt: skip
 """The parts of a request's body that are read as a prompt."""
 _NO_TEXT = frozenset({"data", "url", "file_data", "image_url", "encrypted_content", "signature"})
 _DEEPEST = 12
@@ -42,6 +46,9 @@ def _bytes_in(value: Any, depth: int = 0) -> int:
         return 0 if value.startswith("data:") else size(value)
     if depth == _DEEPEST:
         return 0
+    if isinstance(value, bytes):  # a body that the app has written as JSON itself
+        value = _parsed(value)
+    value = opened(value)
     if isinstance(value, dict):
         return sum(
             _bytes_in(inner, depth + 1) for name, inner in value.items() if name not in _NO_TEXT
@@ -49,6 +56,13 @@ def _bytes_in(value: Any, depth: int = 0) -> int:
     if isinstance(value, (list, tuple)):
         return sum(_bytes_in(inner, depth + 1) for inner in value)
     return 0
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _tokens(number_of_bytes: int) -> int:

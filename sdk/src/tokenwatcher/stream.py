@@ -177,22 +177,22 @@ class TrackedAsyncStream(Tracked):
             self._tokenwatcher_watch.end("client_abort")
 
 
-def watched(call: Call, answer: Any) -> Any:
+def watched(call: Call, answer: Any, asked: dict[str, Any] | None = None) -> Any:
     """Record an answer, or see to it that it is recorded when it has come whole.
 
-    Gives what the app is to get: the answer itself, or what stands for a stream or an awaitable.
+    `asked` is what was asked for, where it is at hand (see `Watch`). Gives what the app is to get: the answer itself, or what stands for a stream or an awaitable.
     """
     try:
         if isinstance(answer, Tracked):  # the stream of a wrapped client, recorded already
             return answer
-        stream = tracked(answer, lambda: Watch(call))
+        stream = tracked(answer, lambda: Watch(call, asked=asked))
         if stream is not None:
             return stream
         if isinstance(answer, Awaitable):
-            return _awaited(call, answer)
+            return _awaited(call, answer, asked)
         inner = _inner_stream(answer)
         if inner is not None:
-            answer[inner] = TrackedStream(answer[inner], Watch(call))
+            answer[inner] = TrackedStream(answer[inner], Watch(call, asked=asked))
             return answer
     except Exception as error:  # noqa: BLE001  # nothing of ours may reach the app
         call.swallow(error)
@@ -209,13 +209,13 @@ def tracked(
     return None if kind is None else kind(answer, watch(), hides)
 
 
-async def _awaited(call: Call, answer: Awaitable[Any]) -> Any:
+async def _awaited(call: Call, answer: Awaitable[Any], asked: dict[str, Any] | None) -> Any:
     try:
         value = await answer
     except BaseException as error:
         call.failed(error)
         raise
-    return watched(call, value)
+    return watched(call, value, asked)
 
 
 @lru_cache(maxsize=256)

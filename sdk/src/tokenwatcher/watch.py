@@ -85,7 +85,8 @@ class Watch:
         if reading.request_id is None and self._request_id is not None:
             reading = reading._replace(request_id=self._request_id)
         cut = outcome != "complete" and not self._seen.final
-        if self._asked is not None and (cut or reading.quality == "missing"):
+        silent = reading.quality == "missing" and not self._seen.final
+        if self._asked is not None and (cut or silent):
             reading = estimated(reading, self._asked, self._seen.generated)
         if outcome == "complete":
             return reading

@@ -31,6 +31,8 @@ STREAMS = [
     ("groq", "groq-chat-stream"),
     ("ollama", "ollama-chat-stream"),
 ]
+LAST_PIECES = {"anthropic-messages-stream": 2, "bedrock-invoke-stream": 2}
+"""How many pieces at the end of a stream tell of its end, where that is not one."""
 ASYNCHRONOUS = [pair for pair in STREAMS if LIBRARIES[pair[0]].asynchronous]
 
 
@@ -43,6 +45,15 @@ def begun(clients: Any, library: str, answer: str, captured: CapturedUsage) -> A
     if isinstance(stream, dict):
         stream = stream["stream"] if "stream" in stream else stream["body"]
     return stream
+
+
+def unfinished(exchange: Any) -> Any:
+    """The same, where the first piece of Gemini's does not say yet that it is the last one."""
+    body = exchange["response"]["body"]
+    if not isinstance(body, str):
+        return exchange
+    body = body.replace('"finishReason": "STOP", ', "", 1)
+    return {**exchange, "response": {**exchange["response"], "body": body}}
 
 
 def outcome(captured: CapturedUsage) -> str | None:
@@ -65,6 +76,26 @@ def test_stream_that_is_left_counts_once(
     del stream
     gc.collect()
     assert outcome(captured) == "client_abort"
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(("library", "answer"), STREAMS)
+def test_stream_that_is_left_midway_is_counted_here_as_far_as_it_came(
+    library: str, answer: str, player: Any, clients: Any, captured: CapturedUsage
+) -> None:
+    player.play(unfinished(ANSWERS[answer]), in_pieces=False)
+    whole = len(list(begun(clients, library, answer, captured)))
+    counted = captured.event
+    stream = begun(clients, library, answer, captured)
+    pieces = iter(stream)
+    for _ in range(whole - LAST_PIECES.get(answer, 1)):
+        next(pieces)
+    del stream, pieces
+    gc.collect()
+    event = captured.events[-1]
+    assert event["usageQuality"] == "estimated"
+    assert event["inputTokens"] > 0
+    assert 0 < event["outputTokens"] <= 3 * counted["outputTokens"] + 3
 
 
 @pytest.mark.parametrize(("library", "answer"), STREAMS)

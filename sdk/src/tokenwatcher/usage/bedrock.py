@@ -11,7 +11,7 @@ import json
 from typing import Any
 
 from tokenwatcher.usage import anthropic
-from tokenwatcher.usage.peek import as_count, count, items, peek, text
+from tokenwatcher.usage.peek import as_count, count, items, peek, size, text
 from tokenwatcher.usage.reading import Reading, Tokens, quality_of
 from tokenwatcher.usage.shape import Shape, Stream
 
@@ -21,8 +21,8 @@ _CHUNKS = {
     "messageStart", "contentBlockStart", "contentBlockDelta", "contentBlockStop", "messageStop",
     "metadata", "chunk",
 }  # fmt: skip
-_TELLING = (b"sage", b"okenCount", b"message_start")
-"""A piece of a stream without any of these is text, and is not worth decoding."""
+_TELLING = (b"sage", b"okenCount", b"message_start", b"_delta")
+"""A piece of a stream without any of these is text of no known form, and is not decoded."""
 
 
 def read(answer: Any, provider: str) -> Reading:
@@ -150,6 +150,11 @@ def fold(stream: Stream, chunk: Any) -> None:
         return
     if "contentBlockDelta" in chunk:
         stream.generating = True
+        delta = peek(chunk["contentBlockDelta"], "delta")
+        stream.generated += size(
+            peek(delta, "text"), peek(peek(delta, "toolUse"), "input"),
+            peek(peek(delta, "reasoningContent"), "text"),
+        )  # fmt: skip
     usage = peek(peek(chunk, "metadata"), "usage")
     if usage is not None:
         stream.answer["usage"] = usage
@@ -168,6 +173,7 @@ def _fold_body(stream: Stream, piece: bytes) -> None:
         inner = Stream(answer=stream.answer.setdefault("anthropic", {}))
         anthropic.fold(inner, event)
         stream.final = stream.final or inner.final
+        stream.generated += inner.generated
     elif peek(peek(event, "metadata"), "usage") is not None:
         fold(stream, {"metadata": event["metadata"]})
     metrics = peek(event, _METRICS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tokenwatcher.usage.peek import count, peek, text
+from tokenwatcher.usage.peek import count, peek, size, text
 from tokenwatcher.usage.reading import Reading, Tokens, quality_of
 from tokenwatcher.usage.shape import Shape, Stream, keep
 
@@ -58,6 +58,12 @@ def fold(stream: Stream, chunk: Any) -> None:
     kind = text(chunk, "type", "event_type")
     if kind in {"content-delta", "tool-call-delta", "tool-plan-delta", "text-generation"}:
         stream.generating = True
+        message = peek(peek(chunk, "delta"), "message")
+        call = peek(peek(message, "tool_calls"), "function")
+        stream.generated += size(
+            peek(chunk, "text"), peek(peek(message, "content"), "text", "thinking"),
+            peek(message, "tool_plan"), peek(call, "name"), peek(call, "arguments"),
+        )  # fmt: skip
     elif kind in {"message-start", "stream-start"}:
         keep(stream, chunk, "id", "generation_id")
     elif kind == "message-end":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tokenwatcher.usage.peek import as_count, count, items, peek, text
+from tokenwatcher.usage.peek import as_count, count, items, peek, size, text
 from tokenwatcher.usage.reading import Reading, Tokens, quality_of
 from tokenwatcher.usage.shape import Shape, Stream, keep
 
@@ -137,6 +137,9 @@ def fold(stream: Stream, chunk: Any) -> None:
     candidates = items(chunk, "candidates")
     if candidates:
         stream.generating = True
+        for part in (part for one in candidates for part in items(peek(one, "content"), "parts")):
+            call = peek(part, "function_call", "functionCall")
+            stream.generated += size(peek(part, "text"), peek(call, "name"))
         if any(peek(one, "grounding_metadata", "groundingMetadata") for one in candidates):
             stream.answer["candidates"] = candidates
     usage = _usage(chunk)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tokenwatcher.usage.peek import count, peek, text
+from tokenwatcher.usage.peek import count, peek, size, text
 from tokenwatcher.usage.reading import Reading, Tokens, quality_of
 from tokenwatcher.usage.shape import Shape, Stream, keep
 
@@ -29,6 +29,10 @@ def recognises(answer: Any) -> bool:
 
 def fold(stream: Stream, chunk: Any) -> None:
     stream.generating = True
+    message = peek(chunk, "message")
+    stream.generated += size(
+        peek(chunk, "response", "thinking"), peek(message, "content"), peek(message, "thinking")
+    )
     keep(stream, chunk, "model")
     if peek(chunk, "done") is True:
         keep(stream, chunk, "eval_count", "prompt_eval_count")

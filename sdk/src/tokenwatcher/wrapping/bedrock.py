@@ -29,15 +29,15 @@ def read(
         return None
     tier = given.get("serviceTier")
     tier = tier if isinstance(tier, str) else text(tier, "type")
-    return Asked(Facts("bedrock", text(given, "modelId"), tier))
+    return Asked(Facts("bedrock", text(given, "modelId"), tier), body=given)
 
 
-def answered(call: Call, answer: Any, _asked: Asked) -> Any:
+def answered(call: Call, answer: Any, asked: Asked) -> Any:
     """Record an answer; the body of an invocation, when the app has read it."""
     body = peek(answer, "body")
     raw = getattr(body, "_raw_stream", None)
     if raw is None or not hasattr(body, "read"):
-        return watched(call, answer)
+        return watched(call, answer, asked.body)
     body._raw_stream = ReadBody(raw, call, answer["ResponseMetadata"])  # noqa: SLF001  # its one door
     return answer
 

@@ -14,7 +14,7 @@ def read(
     _client: Any, _args: tuple[Any, ...], kwargs: dict[str, Any], _settings: Settings
 ) -> Asked | None:
     """Read the arguments, which are all given by name."""
-    return Asked(Facts("cohere", text(kwargs, "model")))
+    return Asked(Facts("cohere", text(kwargs, "model")), body=kwargs)
 
 
 def _methods(owner: str, *names: str) -> tuple[Method, ...]:

@@ -19,7 +19,7 @@ def read(
 ) -> Asked | None:
     """Read the arguments, which are all given by name."""
     tier = text(kwargs.get("config"), "service_tier") or text(kwargs, "service_tier")
-    return Asked(Facts("google", text(kwargs, "model"), tier))
+    return Asked(Facts("google", text(kwargs, "model"), tier), body=kwargs)
 
 
 def _methods(kind: str, path: str) -> tuple[Method, ...]:

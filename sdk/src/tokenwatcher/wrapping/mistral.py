@@ -18,7 +18,8 @@ def read(
     _part: Any, _args: tuple[Any, ...], kwargs: dict[str, Any], _settings: Settings
 ) -> Asked | None:
     """Read the arguments, which are all given by name."""
-    return Asked(Facts("mistral", text(kwargs, "model"), text(kwargs, "service_tier")))
+    facts = Facts("mistral", text(kwargs, "model"), text(kwargs, "service_tier"))
+    return Asked(facts, body=kwargs)
 
 
 def _methods(part: str, kind: str, names: tuple[str, ...]) -> tuple[Method, ...]:

@@ -18,7 +18,10 @@ def read(
     """Read a request: the kind of its answer, the HTTP method, the path, and the body by name."""
     if not _COUNTED.intersection(arg for arg in args if isinstance(arg, str)):
         return None
-    return Asked(Facts("ollama", text(kwargs.get("json"), "model")))
+    body = kwargs.get("json")
+    return Asked(
+        Facts("ollama", text(body, "model")), body=body if isinstance(body, dict) else None
+    )
 
 
 PROVIDER = Provider(

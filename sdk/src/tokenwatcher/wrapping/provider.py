@@ -30,9 +30,9 @@ class Asked(NamedTuple):
     """Where many answers come one by one: finds the answer in one of them, or None."""
 
 
-def take_answer(call: Call, answer: Any, asked: Asked) -> Any:  # noqa: ARG001  # what `answered` is given
+def take_answer(call: Call, answer: Any, asked: Asked) -> Any:
     """Record an answer, or see to it that it is recorded when it has come whole."""
-    return watched(call, answer)
+    return watched(call, answer, asked.body)
 
 
 def take_error(call: Call, error: BaseException, asked: Asked) -> None:
