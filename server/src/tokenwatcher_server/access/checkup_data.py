@@ -48,9 +48,9 @@ def _keys(facts: Facts) -> Point:
         key for key in held if facts.now_us - (key.last_used_at or key.created_at) > UNUSED_US
     ]
     if unused:
-        found = f"{len(held)} hold; not used for 90 days: {_named(unused)}"
+        found = f"{len(held)} can be used; not used for 90 days: {_named(unused)}"
         return Point("API keys in use", "warning", found, why, "tokenwatcher keys revoke KEY")
-    return Point("API keys in use", "good", f"{len(held)} hold" if held else "none", why)
+    return Point("API keys in use", "good", f"{len(held)} can be used" if held else "none", why)
 
 
 def _fallback(facts: Facts) -> Point:
