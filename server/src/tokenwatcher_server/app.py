@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from tokenwatcher_server.access.first_start import Welcome, first_start
+from tokenwatcher_server.access.keys import Key
 from tokenwatcher_server.access.login import Login
 from tokenwatcher_server.access.oidc_provider import Client, Provider
 from tokenwatcher_server.access.passwords import Passwords
@@ -18,6 +19,7 @@ from tokenwatcher_server.access.projects import ProjectDirectory
 from tokenwatcher_server.access.rate_limits import RateLimits
 from tokenwatcher_server.access.secrets import session_secret
 from tokenwatcher_server.access.verifier import KeyVerifier
+from tokenwatcher_server.access.workspaces import DEFAULT, find_workspace
 from tokenwatcher_server.control.database import Database, control_url
 from tokenwatcher_server.control.migrate import migrate
 from tokenwatcher_server.ingest.commit import Committer
@@ -25,6 +27,7 @@ from tokenwatcher_server.ingest.pipeline import Ingest
 from tokenwatcher_server.ingest.scope import Policy
 from tokenwatcher_server.kernel.clock import Clock, SystemClock
 from tokenwatcher_server.kernel.errors import InstanceRefused
+from tokenwatcher_server.kernel.ids import KeyId
 from tokenwatcher_server.observability.logs import logger
 from tokenwatcher_server.observability.metrics import Metrics
 from tokenwatcher_server.pricing.book import PriceBook
@@ -106,6 +109,7 @@ async def running_app(
             now_us=clock.now_us(),
             insecure=settings.insecure,
         )
+        await _accept_fallback(services)
         yield App(services, build_application(services, _ingest(services)), welcome)
 
 
@@ -151,6 +155,14 @@ def _ingest(services: Services) -> Ingest:
         ),
         most_events=settings.ingest_max_batch_size,
     )
+
+
+async def _accept_fallback(services: Services) -> None:
+    raw = services.settings.fallback_key
+    async with services.database.reading() as connection:
+        workspace = await find_workspace(connection, DEFAULT)
+    if raw is not None and workspace is not None:
+        services.keys.accept_fallback(raw, Key(KeyId("environment"), workspace.id, None, "live"))
 
 
 async def _upkeep(services: Services) -> None:

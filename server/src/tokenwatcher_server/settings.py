@@ -35,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     dashboard_session_secret: str | None = None
     dashboard_session_cookie_name: str = "tokenwatcher_session"
     csrf_secret: str | None = None
+    fallback_key: str | None = None
     ingest_max_batch_size: int = 1000
     ingest_max_body_bytes: int | None = None
     ingest_allowed_origins: tuple[str, ...] = ()
@@ -146,6 +147,9 @@ SETTINGS = (
             "The name of the session cookie."),
     Setting("CSRF_SECRET", "csrf_secret", _text,
             "Signs CSRF tokens; the session secret where it is not set.", secret=True),
+    Setting("TOKENWATCHER_API_KEY", "fallback_key", _text,
+            "A key of an older deployment, of at least 32 characters, that may still send events to "
+            "the default workspace; keys that are made here can be revoked.", secret=True),
     Setting("INGEST_MAX_BATCH_SIZE", "ingest_max_batch_size", _whole(1, 10_000),
             "The most events in one batch."),
     Setting("INGEST_MAX_BODY_BYTES", "ingest_max_body_bytes", _whole(1024, 256 * 1024 * 1024),

@@ -1,6 +1,7 @@
 """Keys are shown once, end when they should, and every change of one is written down."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -134,3 +135,30 @@ def test_the_command_line_rotates_a_key_beside_the_server(door: Any) -> None:
     assert sends(door, successor["rawKey"]) == sends(door, made["rawKey"]) == 200
     text = door.command("keys", "list")
     assert "until 20" in text
+
+
+def test_a_key_of_an_older_deployment_still_sends_and_one_that_is_short_does_not(
+    new_instance: Callable[..., Any],
+) -> None:
+    old = "older-deployment-key_q8Zr2Lw0Vn5Xc7Kd9Fh1"
+    running = new_instance("long", TOKENWATCHER_API_KEY=old)
+    assert sends(running, old) == 200
+    assert sends(running, old + "x") == 401
+    with running.client(old) as reader:
+        assert reader.get("/api/stats").status_code == 403
+    short = new_instance("short", TOKENWATCHER_API_KEY="short")
+    assert sends(short, "short") == 401
+
+
+def test_a_key_of_ours_in_the_environment_is_not_kept_alive_by_it(
+    new_instance: Callable[..., Any],
+) -> None:
+    running = new_instance()
+    raw = running.key("--name", "mine")
+    running.stop()
+    running.environment["TOKENWATCHER_API_KEY"] = raw
+    running.start()
+    assert sends(running, raw) == 200
+    running.command("keys", "revoke", raw[:16])
+    time.sleep(1.1)
+    assert sends(running, raw) == 401

@@ -67,6 +67,7 @@ def test_a_sound_instance_is_good_in_every_point() -> None:
         ("Content security policy", "warning", {"csp_report_only": True}),
         ("Rate limits", "warning", {"ingest_rate_limit_enabled": False}),
         ("Rate limits", "warning", {"database_url": "postgresql://db/x"}),
+        ("Key in the environment", "warning", {"fallback_key": STRONG}),
         ("Prompt storage", "warning", {"store_prompts": True}),
         ("Cost override", "warning", {"allow_ingest_cost_override": True}),
         ("Way to the database", "warning", {"database_url": "postgresql://db.example/x"}),
@@ -91,6 +92,8 @@ def test_a_setting_that_is_less_than_safe_is_told_with_what_mends_it(
          "dashboard_session_secret": STRONG},
         {"ingest_allowed_origins": ("https://app.example", "http://localhost:5173")},
         {"csp_connect_src": ("https://api.example.com",)},
+        {"fallback_key": "too-short-to-be-taken"},
+        {"fallback_key": STRONG, "environment": "development"},
     ],
 )  # fmt: skip
 def test_a_setting_that_is_safe_is_good(settings: dict[str, Any]) -> None:
@@ -103,7 +106,6 @@ def test_a_setting_that_is_safe_is_good(settings: dict[str, Any]) -> None:
     [
         ("Passwords", "wrong", {"password_hashes": ("$2b$12$abc",)}),
         ("API keys in use", "warning", {"keys": (key(created_at=NOW_US - 91 * DAY_US),)}),
-        ("Key in the environment", "warning", {"sdk_key_set": True}),
         ("Age of keys", "warning", {"keys": (key(created_at=NOW_US - 366 * DAY_US),)}),
         ("Age of keys", "warning", {"keys": (key(expires_at=NOW_US + DAY_US),)}),
         ("Scope of keys", "warning", {"keys": (key(project_id=None),)}),
@@ -139,12 +141,12 @@ def test_files_that_others_can_read_are_found(tmp_path: Path) -> None:
     (tmp_path / "session.secret").chmod(0o644)
     tmp_path.chmod(0o755)
     settings = Settings(data_dir=tmp_path)
-    found = asyncio.run(check_up(settings, None, NOW_US, environ={}))
+    found = asyncio.run(check_up(settings, None, NOW_US))
     [point] = [point for point in found.points if point.title == "File permissions"]
     assert point.verdict == "wrong"
     assert "session.secret" in point.found
     tmp_path.chmod(0o700)
-    found = asyncio.run(check_up(settings, None, NOW_US, environ={}))
+    found = asyncio.run(check_up(settings, None, NOW_US))
     assert found.wrong == 0
 
 

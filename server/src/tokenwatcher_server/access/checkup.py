@@ -31,8 +31,6 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     people: int = 0
     password_hashes: tuple[str, ...] = ()
     """How each begins: its method, never the hash."""
-    sdk_key_set: bool = False
-    """Whether TOKENWATCHER_API_KEY is in the server's environment."""
     files: tuple[FilePermissions, ...] = ()
     backed_up_at: int | None = None
     runs_as_root: bool = False

@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 from tokenwatcher_server.access.checkup import Facts, Point
 from tokenwatcher_server.access.keys import KeyRecord
 from tokenwatcher_server.access.posture import is_loopback
+from tokenwatcher_server.access.verifier import can_be_fallback
 from tokenwatcher_server.kernel.clock import DAY_US, HOUR_US
 
 OLD_US = 365 * DAY_US
@@ -54,14 +55,16 @@ def _keys(facts: Facts) -> Point:
 
 
 def _fallback(facts: Facts) -> Point:
-    title = "Key in the environment"
-    why = "Whoever can read the server's environment, a crash report say, could send with the key."
-    if not facts.sdk_key_set:
+    title, raw = "Key in the environment", facts.settings.fallback_key
+    why = "It never expires, is for every project, and whoever reads the environment has it."
+    if raw is None:
         return Point(title, "good", "none", why)
-    mend = "unset TOKENWATCHER_API_KEY where the server runs; tokenwatcher keys create makes others"
-    found = "TOKENWATCHER_API_KEY is set where the server runs"
+    if not can_be_fallback(raw):
+        return Point(title, "good", "TOKENWATCHER_API_KEY is set, but not taken as a key", why)
+    found = "TOKENWATCHER_API_KEY may send events to the default workspace"
     if facts.settings.environment != "production":
         return Point(title, "good", f"{found}, for development", why)
+    mend = "tokenwatcher keys create --project SLUG, then unset TOKENWATCHER_API_KEY"
     return Point(title, "warning", found, why, mend)
 
 

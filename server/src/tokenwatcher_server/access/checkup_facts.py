@@ -4,7 +4,6 @@ import os
 import platform
 import sqlite3
 import stat
-from collections.abc import Mapping
 from pathlib import Path
 
 from sqlalchemy import select
@@ -30,7 +29,6 @@ async def check_up(
     now_us: int,
     *,
     violations: int | None = None,
-    environ: Mapping[str, str] = os.environ,
 ) -> Checkup:
     """Look at everything; `database` is None where there is none yet."""
     answers, keys, hashes = await _read(database)
@@ -41,7 +39,6 @@ async def check_up(
         keys=keys,
         people=len(hashes),
         password_hashes=hashes,
-        sdk_key_set=bool(environ.get("TOKENWATCHER_API_KEY")),
         files=_files(settings.data_dir),
         backed_up_at=_backed_up_at(settings.data_dir),
         runs_as_root=os.geteuid() == 0,

@@ -9,10 +9,12 @@ memories are bounded, as senders choose what is asked.
 import asyncio
 from contextlib import suppress
 from hashlib import sha256
+from hmac import compare_digest
 
 from sqlalchemy import bindparam, func, select, update
 
 from tokenwatcher_server.access.keys import Key, is_well_formed
+from tokenwatcher_server.access.secrets import SHORTEST_SECRET
 from tokenwatcher_server.control.database import Database
 from tokenwatcher_server.control.tables import api_keys
 from tokenwatcher_server.kernel.clock import MICROSECONDS, Clock
@@ -27,6 +29,11 @@ _Version = tuple[int, int, int | None]
 """How many keys there are and were revoked, and when the last was: no change goes unseen."""
 
 
+def can_be_fallback(raw: str) -> bool:
+    """Whether a key of an older deployment is long enough to be taken, and not one of ours."""
+    return len(raw) >= SHORTEST_SECRET and not is_well_formed(raw)
+
+
 class KeyVerifier:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
@@ -37,6 +44,7 @@ class KeyVerifier:
         self._checked_at: int | None = None
         self._checking: asyncio.Task[None] | None = None
         self._looking_up: dict[bytes, asyncio.Task[Key | None]] = {}
+        self._fallback: tuple[bytes, Key] | None = None
         self._used: dict[KeyId, int] = {}
         self._use_noted_at = clock.now_us()
 
@@ -53,7 +61,7 @@ class KeyVerifier:
         Raises AppError (503) where the control database can't be asked.
         """
         if not is_well_formed(raw):
-            return None
+            return self._fallback_for(raw)
         now_us = self._clock.now_us()
         if not self._is_true(now_us):
             await self._check()
@@ -61,6 +69,20 @@ class KeyVerifier:
         if digest in self._unknown:
             return None
         return self._noted(self._known.get(digest) or await self._look_up(digest), now_us)
+
+    def accept_fallback(self, raw: str, key: Key) -> None:
+        """Take a key of an older deployment too, which is not in the control data.
+
+        A key of our own form never is one: the control data alone says whether it holds.
+        """
+        if can_be_fallback(raw):
+            self._fallback = (sha256(raw.encode()).digest(), key)
+
+    def _fallback_for(self, raw: str) -> Key | None:
+        if self._fallback is None:
+            return None
+        digest, key = self._fallback
+        return key if compare_digest(digest, sha256(raw.encode()).digest()) else None
 
     def forget(self) -> None:
         """To be called after this process made or revoked a key."""

@@ -29,7 +29,7 @@ from tokenwatcher_server.web.reply import RawHeaders, Reply, problem_reply
 EVENT_BYTES = 1_000_000
 BATCH_BYTES = 8_000_000
 
-_BEARER = re.compile(rb"(?i:bearer) ([A-Za-z0-9_]{1,200})\Z")
+_BEARER = re.compile(rb"(?i:bearer) ([A-Za-z0-9_-]{1,200})\Z")
 _json = msgspec.json.Encoder()
 
 Accept = Callable[[Ingest, Writer, bytes], Awaitable[EventReceipt | BatchReceipt]]
