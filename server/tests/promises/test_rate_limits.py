@@ -71,6 +71,18 @@ def test_an_address_without_a_valid_key_is_limited_apart_from_others(limited: An
         assert app.post("/api/ingest", json=EVENT, headers=there).status_code == 200
 
 
+def test_who_guesses_keys_is_slowed_down_wherever_they_try(limited: Any) -> None:
+    reader = limited.key("--kind", "read")
+    with limited.client("tw_live_wrong") as wrong, limited.client(reader) as right:
+        statuses = [wrong.get("/api/stats").status_code for _ in range(4)]
+        statuses += [
+            wrong.post("/api/ingest", json=EVENT).status_code,
+            wrong.get("/api/events").status_code,
+        ]
+        assert statuses == [401] * 5 + [429]
+        assert right.get("/api/stats").status_code == 200
+
+
 def test_a_neighbour_in_the_same_ipv6_network_is_the_same_sender(limited: Any) -> None:
     with limited.client() as app:
         statuses = [

@@ -24,6 +24,7 @@ from tokenwatcher_server.web.client_address import is_behind_proxy
 from tokenwatcher_server.web.csrf import check_change
 from tokenwatcher_server.web.ingest_endpoint import bearer
 from tokenwatcher_server.web.middleware.envelope import headers_by_name
+from tokenwatcher_server.web.rate_limit import count_guess
 from tokenwatcher_server.web.services import Services, services_of
 from tokenwatcher_server.web.sign_in import session_of
 
@@ -98,10 +99,12 @@ def _check_own_name(request: AnyRequest, services: Services) -> None:
 
 
 async def _key_principal(request: AnyRequest) -> Principal:
-    keys = services_of(request).keys
-    raw = bearer(headers_by_name(list(request.scope["headers"])))
+    services = services_of(request)
+    headers, keys = headers_by_name(list(request.scope["headers"])), services.keys
+    raw = bearer(headers)
     key = None if raw is None else keys.cached(raw) or await keys.verify(raw)
     if key is None:
+        await count_guess(services.settings, services.limits, request.scope, headers)
         raise AppError(Kind.UNAUTHENTICATED, "UNAUTHENTICATED", "A valid API key is needed.")
     if key.kind != "read":
         raise AppError(Kind.FORBIDDEN, "WRONG_KEY_KIND", "This key only sends events.")

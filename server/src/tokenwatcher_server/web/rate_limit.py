@@ -38,13 +38,25 @@ class SendingLimit:
         return await self._limits.count(f"address:{address}", self._of_address)
 
 
+async def count_guess(
+    settings: Settings,
+    limits: RateLimits,
+    scope: Mapping[str, Any],
+    headers: Mapping[bytes, bytes],
+) -> None:
+    """Count a question with a key that doesn't hold; raises AppError (429) for one too many."""
+    standing = await SendingLimit(settings, limits).count(None, scope, headers)
+    if standing is not None:
+        check(standing)
+
+
 def check(standing: Standing) -> None:
     """Raise AppError (429) for one request too many."""
     if standing.exceeded:
         raise AppError(
             Kind.RATE_LIMITED,
             "RATE_LIMITED",
-            "Too many requests; send them later, or more events in each. Nothing was stored.",
+            "Too many requests: wait a while, or send more events in each. Nothing was stored.",
             retry_after=standing.resets_in,
         )
 
