@@ -23,8 +23,9 @@ from tokenwatcher_server.stores.embedded.stamp import VERSION, ColumnsUnusable, 
 from tokenwatcher_server.stores.embedded.step import EventStep, Table
 
 MEMORY = "192MB"
-CHECKPOINT = "64MB"
-"""How large DuckDB's own log grows before it is folded in; a start after a crash reads it."""
+CHECKPOINT = "32MB"
+"""How large DuckDB's own log grows before it is folded in; a start after a crash reads it, and
+what is acknowledged meanwhile waits for it."""
 
 Cursor = duckdb.DuckDBPyConnection
 
@@ -146,6 +147,8 @@ def _config(spill: Path, threads: int) -> dict[str, str | bool | int | float | l
         "memory_limit": MEMORY,
         "temp_directory": str(spill),
         "checkpoint_threshold": CHECKPOINT,
+        # folding the log in must not put together anew what lies there: that may be all of it
+        "max_vacuum_tasks": "0",
         "autoload_known_extensions": "false",
         "autoinstall_known_extensions": "false",
         "allow_community_extensions": "false",

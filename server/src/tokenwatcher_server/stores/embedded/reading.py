@@ -4,7 +4,8 @@ from typing import Any
 
 from tokenwatcher_server.events.query import EventFilter, Scope
 from tokenwatcher_server.events.store import StoredEvent
-from tokenwatcher_server.stores.embedded.columns import Columns
+from tokenwatcher_server.kernel.clock import HOUR_US
+from tokenwatcher_server.stores.embedded.columns import Columns, Snapshot
 from tokenwatcher_server.stores.embedded.dialect import duckdb_dialect
 from tokenwatcher_server.stores.embedded.identity import pack_id, pack_ids
 from tokenwatcher_server.stores.embedded.journal import Held, JournalReader
@@ -23,18 +24,15 @@ _ID, _WORKSPACE = map(list(STORED_COLUMNS).index, ("id", "workspace_id"))
 def events(columns: Columns, journal: JournalReader, wanted: EventFilter) -> list[StoredEvent]:
     """The newest events first.
 
-    1. Find how far back the page reaches, by time alone: that reads one column.
+    1. Find how far back the page reaches, by time alone: that reads few columns.
     2. Read the events since then whole, in order of time and id.
     """
     with columns.snapshot() as snapshot:
         bindings = Bindings()
         where = events_where(wanted, duckdb_dialect(snapshot.tag_slots), bindings)
         limit = bindings.bind(wanted.limit)
-        reach = (
-            "select min(occurred_at) from (select occurred_at from events"
-            f" where {where} order by occurred_at desc limit {limit})"
-        )
-        [(oldest,)] = snapshot.rows(reach, bindings.values)
+        ordered = f"order by occurred_at desc limit {limit}"
+        oldest = _reach(snapshot, wanted, f"where {where}", ordered, bindings.values)
         if oldest is None:
             return []
         page = (
@@ -43,6 +41,35 @@ def events(columns: Columns, journal: JournalReader, wanted: EventFilter) -> lis
             f" order by occurred_at desc, {ID_TEXT} desc limit {limit}"
         )
         return _stored(snapshot.rows(page, bindings.values), snapshot.tag_slots, journal)
+
+
+def _reach(
+    snapshot: Snapshot, wanted: EventFilter, where: str, ordered: str, values: list[Any]
+) -> int | None:
+    """When the last event of a page occurred; None for an empty page.
+
+    DuckDB would look through all of time for it. Mostly the newest hours hold a whole page, and
+    the sums know which those are; where they don't, all of time it is.
+    """
+    oldest = None
+    for floor in (_newest_hour(snapshot, wanted) - HOUR_US, wanted.period.start_us):
+        [(found, oldest)] = snapshot.rows(
+            "select count(*), min(occurred_at) from (select occurred_at from events"
+            f" {where} and occurred_at >= {floor} {ordered})",
+            values,
+        )
+        if found == wanted.limit:
+            break
+    return oldest
+
+
+def _newest_hour(snapshot: Snapshot, wanted: EventFilter) -> int:
+    """The start of the last hour in which something of the scope may be listed."""
+    end = wanted.period.end_us if wanted.before is None else wanted.before[0] + 1
+    bindings = Bindings()
+    where = f"hour < {bindings.bind(end)} and {scope_condition(wanted.scope, bindings)}"
+    [(hour,)] = snapshot.rows(f"select max(hour) from hours where {where}", bindings.values)
+    return wanted.period.start_us if hour is None else int(hour)
 
 
 def event(
