@@ -238,6 +238,11 @@ def test_error_inside_a_stream_is_told(
         assert (event["status"], event["errorMessage"]) == ("error", "overloaded")
 
 
+async def _to_its_end(stream: openai.AsyncStream[Any]) -> None:
+    async for _chunk in stream:
+        pass
+
+
 @pytest.mark.parametrize("leave", ["break", "cancel", "close", "forget", "read"])
 def test_asynchronous_stream_is_recorded_once_however_it_ends(
     provider: Any, captured: CapturedUsage, leave: str
@@ -254,9 +259,7 @@ def test_asynchronous_stream_is_recorded_once_however_it_ends(
             await stream.close()
         elif leave == "cancel":
             await anext(stream)
-            async with asyncio.timeout(0.05):
-                async for _chunk in stream:
-                    pass
+            await asyncio.wait_for(_to_its_end(stream), 0.05)
         else:
             async for _chunk in stream:
                 break
@@ -270,7 +273,7 @@ def test_asynchronous_stream_is_recorded_once_however_it_ends(
         ) as plain:
             try:
                 await read(captured.client.wrap(plain))
-            except TimeoutError:
+            except (TimeoutError, asyncio.TimeoutError):  # the same from Python 3.11 on
                 assert leave == "cancel"
 
     asyncio.run(main())
@@ -279,6 +282,9 @@ def test_asynchronous_stream_is_recorded_once_however_it_ends(
     assert event["usageQuality"] == ("final" if leave == "read" else "estimated")
 
 
+@pytest.mark.skipif(
+    sys.version_info[:3] == (3, 13, 0), reason="Python 3.13.0 crashes so without the SDK too"
+)
 def test_stream_still_open_when_the_process_ends_is_recorded(provider: Any, server: Any) -> None:
     provider.streams(COUNTED)
     code = f"""
