@@ -8,7 +8,6 @@ environment used, and an answer is read up to a size and for a time.
 from typing import Any, Final, TypeVar
 from urllib.parse import urlencode, urlsplit
 
-import httpx
 import msgspec
 
 from tokenwatcher_server.access.names import checked_name
@@ -183,6 +182,8 @@ class Provider:
         self, method: str, url: str, headers: dict[str, str] | None = None, body: str = ""
     ) -> bytes:
         """An answer's body; raises AppError: 401 for a refusal, 503 for none that can be used."""
+        import httpx  # here: a start would pay for it, and most have no such provider to ask
+
         answer = b""
         try:
             async with (

@@ -31,6 +31,7 @@ class _LazyGroup(click.Group):
             return None
         gc.disable()  # nothing that is being imported is garbage: a fifth of a start is saved
         module = import_module(f"tokenwatcher_server.cli.{cmd_name}")
+        gc.freeze()  # nor will it be: looking through it again stops requests for a while
         gc.enable()
         command: click.Command = getattr(module, cmd_name)
         return command
