@@ -104,6 +104,8 @@ class _Shared:
 
     async def close(self) -> None:
         unanswered = tuple(self._unanswered)
+        if unanswered:  # their own time limit ends them, which leaves no connection open
+            await asyncio.wait(unanswered, timeout=2 * _CONNECTION_SECONDS)
         for question in unanswered:
             question.cancel()
         await asyncio.gather(*unanswered, return_exceptions=True)
