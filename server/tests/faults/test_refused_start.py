@@ -37,6 +37,7 @@ def test_a_data_folder_that_cant_be_made_is_named(tmp_path: Path) -> None:
 def test_a_database_that_this_version_cant_use_is_refused_by_its_variable(
     tmp_path: Path, url: str
 ) -> None:
-    said = refusal(tmp_path / "data", DATABASE_URL=url)
+    secret = "Wq7-kT2_vB9xLmN4pR8sYc3dFh6jGz1a"
+    said = refusal(tmp_path / "data", DATABASE_URL=url, DASHBOARD_SESSION_SECRET=secret)
     assert said.startswith("Error: DATABASE_URL: ")
     assert not list((tmp_path / "data").glob("*.db"))

@@ -1,5 +1,6 @@
 """The `tokenwatcher` command: its groups and commands in one place."""
 
+import atexit
 import gc
 from importlib import import_module
 from importlib.metadata import version as version_of
@@ -33,6 +34,7 @@ class _LazyGroup(click.Group):
         module = import_module(f"tokenwatcher_server.cli.{cmd_name}")
         gc.freeze()  # nor will it be: looking through it again stops requests for a while
         gc.enable()
+        atexit.register(gc.unfreeze)  # else DuckDB's binding takes what is frozen for leaks
         command: click.Command = getattr(module, cmd_name)
         return command
 
