@@ -1,15 +1,17 @@
 """The functions of the package: one client for the process, that never breaks the app."""
 
 import asyncio
+import inspect
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_type_hints
 
 import httpx
 import openai
 import pytest
 
 import tokenwatcher as tw
-from tokenwatcher import MemoryTransport
+from tokenwatcher import MemoryTransport, default
+from tokenwatcher.by_hand import ErrorFacts, ManualFacts
 from tokenwatcher.testing import CapturedUsage
 
 ANSWER = {
@@ -175,3 +177,18 @@ def test_init_after_instrument_records_with_the_new_client(captured: CapturedUsa
         tw.uninstrument()
     assert CapturedUsage(client, transport).event["inputTokens"] == 3
     assert captured.client.stats().sent == 0
+
+
+@pytest.mark.parametrize(
+    ("function", "facts"), [("track_manual", ManualFacts), ("track_error", ErrorFacts)]
+)
+def test_functions_of_the_package_take_what_those_of_a_client_take(
+    function: str, facts: type
+) -> None:
+    taken = inspect.get_annotations(getattr(tw.TokenWatcher, function), eval_str=True)
+    by_name = {
+        name: taken[name]
+        for name in list(taken)
+        if name not in inspect.get_annotations(getattr(default, function)) and name != "return"
+    }
+    assert get_type_hints(facts) == by_name

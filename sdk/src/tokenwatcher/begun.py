@@ -46,7 +46,7 @@ class Call:
         self._recording = recording
         self._said = self._kept(facts) if facts.tags or facts.metadata else facts
         self._around = around()
-        self.at_ns = time.time_ns()
+        self.at_ns: int = time.time_ns()
         self._began_ns = time.perf_counter_ns()
 
     @property

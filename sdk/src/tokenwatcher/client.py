@@ -6,12 +6,12 @@ import os
 import time
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 
 from tokenwatcher.begun import Recording
 from tokenwatcher.context import around, within
 from tokenwatcher.decorators import flushed, observed
-from tokenwatcher.event import CallFacts, Event, Facts, Tags, instant_ns, whole
+from tokenwatcher.event import CallFacts, Event, Facts, OpenFacts, Tags, instant_ns, whole
 from tokenwatcher.failure import failure_of
 from tokenwatcher.masking import mask
 from tokenwatcher.open_call import OpenCall
@@ -97,7 +97,7 @@ class TokenWatcher:
         """
         return lambda function: observed(self.track, function, dict(facts))
 
-    def call(self, provider: str, model: str, **facts: Any) -> OpenCall:
+    def call(self, provider: str, model: str, **facts: Unpack[OpenFacts]) -> OpenCall:
         """A call that the app makes in its own way, within a `with` or `async with` block.
 
         In the block, say what it used by `usage(...)`, or give the provider's `answer(...)`.

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from tokenwatcher.client import TokenWatcher
 from tokenwatcher.decorators import observed
-from tokenwatcher.event import Tags
 from tokenwatcher.open_call import OpenCall
 from tokenwatcher.tally import Stats
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from tokenwatcher.event import CallFacts
+    from tokenwatcher.by_hand import ErrorFacts, ManualFacts
+    from tokenwatcher.event import CallFacts, OpenFacts
     from tokenwatcher.settings import Options
     from tokenwatcher.transport import Transport
 
@@ -100,25 +99,20 @@ def track_manual(
     model: str,
     input_tokens: int | None = None,
     output_tokens: int | None = None,
-    **said: Any,
+    **facts: Unpack[ManualFacts],
 ) -> str | None:
     """Record a call whose numbers you have; see `TokenWatcher.track_manual`."""
-    return _default.client().track_manual(provider, model, input_tokens, output_tokens, **said)
+    return _default.client().track_manual(provider, model, input_tokens, output_tokens, **facts)
 
 
 def track_error(
     provider: str,
     model: str,
     error: BaseException | str,
-    *,
-    tags: Tags | None = None,
-    timestamp: datetime | float | None = None,
-    **said: Any,
+    **facts: Unpack[ErrorFacts],
 ) -> str | None:
     """Record a call that failed; see `TokenWatcher.track_error`."""
-    return _default.client().track_error(
-        provider, model, error, tags=tags, timestamp=timestamp, **said
-    )
+    return _default.client().track_error(provider, model, error, **facts)
 
 
 def observe(**facts: Unpack[CallFacts]) -> Callable[[Callable[P, T]], Callable[P, T]]:
@@ -126,7 +120,7 @@ def observe(**facts: Unpack[CallFacts]) -> Callable[[Callable[P, T]], Callable[P
     return lambda function: observed(track, function, dict(facts))
 
 
-def call(provider: str, model: str, **facts: Any) -> OpenCall:
+def call(provider: str, model: str, **facts: Unpack[OpenFacts]) -> OpenCall:
     """A call that the app makes in its own way; see `TokenWatcher.call`."""
     return _default.client().call(provider, model, **facts)
 

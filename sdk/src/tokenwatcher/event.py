@@ -49,12 +49,9 @@ class Facts(NamedTuple):
     parent_span_id: str | None = None
 
 
-class CallFacts(TypedDict, total=False):
-    """The same, as arguments by name."""
+class Who(TypedDict, total=False):
+    """Who asked and for what, as arguments by name."""
 
-    provider: str | None
-    model: str | None
-    service_tier: str | None
     tags: Tags | None
     metadata: Tags | None
     user_id: str | None
@@ -62,8 +59,21 @@ class CallFacts(TypedDict, total=False):
     session_id: str | None
     request_id: str | None
     trace_id: str | None
+
+
+class OpenFacts(Who, total=False):
+    """The facts of a call whose provider and model are said already."""
+
+    service_tier: str | None
     span_id: str | None
     parent_span_id: str | None
+
+
+class CallFacts(OpenFacts, total=False):
+    """All of `Facts`, as arguments by name."""
+
+    provider: str | None
+    model: str | None
 
 
 class Event(NamedTuple):

@@ -109,8 +109,8 @@ class Recorder:
         settings = self._settings
         size = settings.max_batch_size if settings.batch else 1
         linger = settings.flush_interval if settings.batch else 0.0
-        self.ids = Ids()
-        self.tally = Tally()
+        self.ids: Ids = Ids()
+        self.tally: Tally = Tally()
         self.open_streams: weakref.WeakSet[OpenStream] = weakref.WeakSet()
         self._outbox = Outbox(settings.max_queue_size, size, linger)
         self._sender = Sender(settings, self._outbox, self._transport, self.tally, self._spool)

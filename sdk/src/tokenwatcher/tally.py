@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from tokenwatcher.masking import mask
 
-log = logging.getLogger("tokenwatcher")
+log: logging.Logger = logging.getLogger("tokenwatcher")
 _SECONDS_BETWEEN_WARNINGS = 60.0
 
 

@@ -126,7 +126,7 @@ class MemoryTransport:
     """Keeps what would have been sent; for tests. Answers as told, and 200 from then on."""
 
     def __init__(self, answers: Iterable[Answer] = ()) -> None:
-        self.answers = list(answers)
+        self.answers: list[Answer] = list(answers)
         self.posts: list[tuple[str, bytes]] = []
         """The path and the body of each request, oldest first."""
 

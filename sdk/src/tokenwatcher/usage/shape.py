@@ -17,11 +17,11 @@ class Stream:
     def __init__(self, answer: dict[str, Any] | None = None) -> None:
         self.answer: dict[str, Any] = {} if answer is None else answer
         """The fields of the answer that the shape's `read` will look at."""
-        self.generating = False
+        self.generating: bool = False
         """Some output has come."""
-        self.generated = 0
+        self.generated: int = 0
         """The bytes of text that have come; only shapes whose streams may keep silent count them."""
-        self.final = False
+        self.final: bool = False
         """The counts that have come are the last ones."""
 
 
