@@ -8,12 +8,15 @@ from typing import Any
 import httpx
 import pytest
 
+from tokenwatcher_server.access import key_changes
 from tokenwatcher_server.access.keys import Key, create_key
 from tokenwatcher_server.access.verifier import KeyVerifier
 from tokenwatcher_server.access.workspaces import create_workspace
+from tokenwatcher_server.control.audit import Actor
 from tokenwatcher_server.control.database import Database, control_url
 from tokenwatcher_server.control.migrate import migrate
 from tokenwatcher_server.kernel.clock import MICROSECONDS, FrozenClock
+from tokenwatcher_server.kernel.errors import AppError
 
 Browser = Callable[[], httpx.Client]
 EVENT = {"provider": "openai", "model": "gpt-4o", "inputTokens": 5, "outputTokens": 1}
@@ -162,3 +165,29 @@ def test_a_key_of_ours_in_the_environment_is_not_kept_alive_by_it(
     running.command("keys", "revoke", raw[:16])
     time.sleep(1.1)
     assert sends(running, raw) == 401
+
+
+def test_a_script_that_makes_keys_without_end_is_stopped(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_changes, "MOST_KEYS", 3)
+
+    async def scenario() -> None:
+        database = Database(control_url(None, tmp_path))
+        await migrate(database)
+        async with database.transaction() as connection:
+            workspace = await create_workspace(connection, "Acme", NOW_US)
+
+            async def another() -> None:
+                await key_changes.make(
+                    connection, Actor("command", "script"), workspace_id=workspace.id,
+                    project_id=None, name="key", kind="live", now_us=NOW_US,
+                )  # fmt: skip
+
+            for _ in range(3):
+                await another()
+            with pytest.raises(AppError, match="revoke some first"):
+                await another()
+        await database.close()
+
+    asyncio.run(scenario())

@@ -1,6 +1,7 @@
 """The headers that every answer carries, made once from the settings.
 
-Reports of violations come from pages alone, so only pages say where to send them.
+Reports of violations come from pages alone, so only pages say where to send them. They say so by
+`report-uri`, which every browser follows; beside `report-to` some ignore it where there is no HTTPS.
 """
 
 import msgspec
@@ -39,12 +40,11 @@ def security_headers(settings: Settings) -> SecurityHeaders:
     if settings.csp_report_only:
         name += b"-report-only"
     policy = content_security_policy(settings)
-    reporting = f"{policy}; report-uri {CSP_REPORTS}; report-to csp"
+    reporting = f"{policy}; report-uri {CSP_REPORTS}"
     return SecurityHeaders(
         data=((name, policy.encode()), *_ALWAYS),
         page=(
             (name, reporting.encode()),
-            (b"reporting-endpoints", f'csp="{CSP_REPORTS}"'.encode()),
             *_ALWAYS,
         ),
     )

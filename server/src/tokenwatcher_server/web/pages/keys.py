@@ -12,6 +12,7 @@ from tokenwatcher_server.kernel.clock import iso
 from tokenwatcher_server.kernel.ids import WorkspaceId
 from tokenwatcher_server.web.api import keys as api
 from tokenwatcher_server.web.api.keys import KeyBody, KeyView, ManyKeys, NewKeyAnswer, Rotation
+from tokenwatcher_server.web.client_address import own_address
 from tokenwatcher_server.web.pages.answer import Moment, answer_page
 from tokenwatcher_server.web.pages.controls import Choice
 from tokenwatcher_server.web.pages.forms import action, back_to, body_of, fields_of
@@ -140,7 +141,7 @@ async def _answer(request: AnyRequest, viewer: Viewer, made: NewKey | None = Non
     now_us = services_of(request).clock.now_us()
     rows = [_row(viewer, key, iso(now_us)) for key in listed.api_keys]
     page = KeysPage(
-        endpoint=str(request.base_url).rstrip("/"),
+        endpoint=own_address(request, services_of(request).settings),
         held=tuple(row for row in rows if row.ended is None),
         ended=tuple(row for row in rows if row.ended is not None),
         scopes=scopes_of(viewer),

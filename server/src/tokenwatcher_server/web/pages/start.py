@@ -8,6 +8,7 @@ from tokenwatcher_server.kernel.clock import DAY_US
 from tokenwatcher_server.kernel.period import Period
 from tokenwatcher_server.usage.parameters import Reader
 from tokenwatcher_server.usage.request import LONGEST_DAYS
+from tokenwatcher_server.web.client_address import own_address
 from tokenwatcher_server.web.pages.answer import Moment, answer_page
 from tokenwatcher_server.web.pages.keys import make_key, scopes_of
 from tokenwatcher_server.web.pages.links import START, event_address
@@ -82,7 +83,7 @@ async def first_event(request: AnyRequest) -> Response[str]:
 
 def start_of(request: AnyRequest, viewer: Viewer, moment: Moment) -> StartPage:
     return StartPage(
-        endpoint=str(request.base_url).rstrip("/"),
+        endpoint=own_address(request, services_of(request).settings),
         landed=Landed(moment.now_us),
         belongs=bool(viewer.workspaces),
         makes_keys=viewer.principal.may("keys.change"),
