@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tokenwatcher_server.ingest.decode import decode_batch, decode_event
-from tokenwatcher_server.kernel.errors import AppError
+from tokenwatcher_server.kernel.errors import AppError, Kind
 
 NOW_US = 1_800_000_000_000_000
 GOOD: dict[str, Any] = {
@@ -257,3 +257,23 @@ def test_an_answer_names_at_most_a_hundred_issues() -> None:
     with pytest.raises(AppError) as refused:
         decode_batch(batch([{}] * 500), NOW_US, most_events=1000)
     assert len(refused.value.issues) == 100
+
+
+WIDE = {
+    "empty lists": (b'"x": [' + b",".join([b"[]"] * 300_000) + b"]", 1),
+    "keys nobody knows": (b",".join(b'"k%d": 1' % number for number in range(90_000)), 90_000),
+    "one long key": (b'"' + b"k" * 900_000 + b'": 1', 1),
+    "a repeated key far within": (b'"x": [' + b'{"a": 1},' * 60_000 + b'{"a": 1, "a": 2}]', None),
+    "deep lists": (b'"x": ' + b"[" * 100_000 + b"]" * 100_000, None),
+}
+"""What a body may hold besides the fields we know, and how many of those nobody knows."""
+
+
+@pytest.mark.parametrize("shape", WIDE)
+def test_a_body_of_a_strange_shape_is_taken_or_refused_and_never_fails(shape: str) -> None:
+    more, unknown = WIDE[shape]
+    body = body_of()[:-1] + b", " + more + b"}"
+    if unknown is None:
+        assert refusal_of(body).kind is Kind.INVALID
+    else:
+        assert decode_event(body, NOW_US).unknown_fields == unknown
