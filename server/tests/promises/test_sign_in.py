@@ -319,11 +319,12 @@ def test_a_link_signs_in_once_and_only_by_its_button(door: Any, visitor: Visitor
 def new_link(folder: Path) -> str:
     async def make() -> str:
         database = Database(control_url(None, folder))
-        async with database.transaction() as connection:
-            [admin] = await list_users(connection)
-            token = await make_link(connection, admin.id, SystemClock().now_us())
-        await database.close()
-        return token
+        try:
+            async with database.transaction() as connection:
+                people = {user.username: user for user in await list_users(connection)}
+                return await make_link(connection, people["admin"].id, SystemClock().now_us())
+        finally:
+            await database.close()
 
     return asyncio.run(make())
 
