@@ -44,7 +44,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     rollup_rebuild_secret: str | None = None
     ingest_rate_limit_enabled: bool = True
     ingest_rate_limit_window_seconds: int = 60
-    ingest_rate_limit_max_requests: int = 600_000
+    ingest_rate_limit_max_requests: int = 6_000
     redis_url: str | None = None
     trusted_proxies: tuple[str, ...] = ()
     public_url: str | None = None
