@@ -106,6 +106,33 @@ def test_forked_child_sends_its_own_events_and_not_its_parents(server: Any) -> N
     assert models(server) == ["before", "child", "parent"]
 
 
+def test_child_of_a_server_that_forks_without_python_sends_its_own_events(server: Any) -> None:
+    """As uWSGI does, unless it is told otherwise."""
+    done = run(
+        server,
+        """
+        import ctypes
+        tw.track_manual('openai', 'before', 1, 1)
+        assert tw.flush(20)
+        children = []
+        for n in range(3):
+            child = ctypes.PyDLL(None).fork()  # the hooks of os.fork know nothing of it
+            if child == 0:
+                tw.track_manual('openai', f'child-{n}', 1, 1)
+                sent = tw.flush(20) and tw.stats().sent == 1
+                os._exit(0 if sent else 9)
+            children.append(child)
+        for child in children:
+            assert os.waitpid(child, 0)[1] == 0
+        tw.track_manual('openai', 'parent', 1, 1)
+        """,
+        warnings="ignore",
+    )
+    assert done.returncode == 0, done.stderr
+    assert models(server) == ["before", "child-0", "child-1", "child-2", "parent"]
+    assert len({event["id"] for event in server.events}) == 5
+
+
 def test_fork_in_the_middle_of_a_flood_blocks_nobody(server: Any) -> None:
     done = run(
         server,

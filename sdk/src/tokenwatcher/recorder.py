@@ -37,6 +37,7 @@ class Recorder:
         self._settings = settings
         self._transport = transport
         self._spool = _spool(settings)
+        self._renewing = threading.Lock()
         self._start_afresh()
         if self._sender.has_left_overs():
             self._start_thread()
@@ -47,6 +48,7 @@ class Recorder:
     def record(self, event: Recorded) -> bool:
         """Queue an event; a few microseconds, and never an exception. False if it is lost."""
         try:
+            self._know_process()
             if not self._outbox.put(event):
                 self.tally.lost("dropped", 1, "the queue is full or the client is shut down")
                 return False
@@ -59,15 +61,18 @@ class Recorder:
 
     def opened(self, stream: OpenStream) -> None:
         """Know of a stream, so that it is recorded at the latest when the process ends."""
+        self._know_process()
         self.open_streams.add(stream)
         if self._thread is None:
             self._start_thread()
 
     def flush(self, timeout: float) -> bool:
+        self._know_process()
         return self._outbox.flush(timeout)
 
     def shutdown(self, timeout: float) -> bool:
         """Send what is queued within `timeout` seconds and take no more; True if none was lost."""
+        self._know_process()
         self._end_streams()
         failed_before = self.tally.stats(0).failed
         self._outbox.close(timeout)
@@ -99,7 +104,21 @@ class Recorder:
         return []
 
     def stats(self) -> Stats:
+        self._know_process()
         return self.tally.stats(self._outbox.unsettled)
+
+    @property
+    def ids(self) -> Ids:
+        """The ids of this process: those of a forked one must differ from its parent's."""
+        self._know_process()
+        return self._ids
+
+    def _know_process(self) -> None:
+        """Begin afresh in a process that was forked without telling Python, as uWSGI does."""
+        if self._process != os.getpid():
+            with self._renewing:
+                if self._process != os.getpid():
+                    self._start_afresh()
 
     def _start_afresh(self) -> None:
         """Begin with an empty queue and no thread: also what a forked child does.
@@ -109,13 +128,14 @@ class Recorder:
         settings = self._settings
         size = settings.max_batch_size if settings.batch else 1
         linger = settings.flush_interval if settings.batch else 0.0
-        self.ids: Ids = Ids()
+        self._ids = Ids()
         self.tally: Tally = Tally()
         self.open_streams: weakref.WeakSet[OpenStream] = weakref.WeakSet()
         self._outbox = Outbox(settings.max_queue_size, size, linger)
         self._sender = Sender(settings, self._outbox, self._transport, self.tally, self._spool)
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._process = os.getpid()
 
     def _start_thread(self) -> None:
         with self._starting:
