@@ -41,9 +41,9 @@ def test_a_key_of_a_new_project_sends_until_it_is_revoked(browse: Opener, dashbo
         page.goto("/keys")
         assert raw not in page.content()
         row = page.locator("tr", has_text="pilot's key")
-        row.get_by_text("Revoke", exact=True).click()
+        row.get_by_text("Change", exact=True).click()
         row.get_by_role("button", name="Revoke pilot's key").click()
-        expect(page.get_by_text("Revoked keys (")).to_be_visible()
+        expect(page.get_by_text("Revoked and expired keys (")).to_be_visible()
         with dashboard.client(raw) as client:
             assert client.post("/api/ingest", json=CALL).status_code == 401
 
