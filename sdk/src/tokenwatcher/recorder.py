@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import weakref
+from os import getpid
 from typing import TYPE_CHECKING, Protocol
 
 from tokenwatcher.event import Recorded
@@ -48,7 +49,8 @@ class Recorder:
     def record(self, event: Recorded) -> bool:
         """Queue an event; a few microseconds, and never an exception. False if it is lost."""
         try:
-            self._know_process()
+            if self._process != getpid():
+                self._know_process()
             if not self._outbox.put(event):
                 self.tally.lost("dropped", 1, "the queue is full or the client is shut down")
                 return False
@@ -110,15 +112,15 @@ class Recorder:
     @property
     def ids(self) -> Ids:
         """The ids of this process: those of a forked one must differ from its parent's."""
-        self._know_process()
+        if self._process != getpid():
+            self._know_process()
         return self._ids
 
     def _know_process(self) -> None:
         """Begin afresh in a process that was forked without telling Python, as uWSGI does."""
-        if self._process != os.getpid():
-            with self._renewing:
-                if self._process != os.getpid():
-                    self._start_afresh()
+        with self._renewing:
+            if self._process != getpid():
+                self._start_afresh()
 
     def _start_afresh(self) -> None:
         """Begin with an empty queue and no thread: also what a forked child does.
@@ -135,7 +137,7 @@ class Recorder:
         self._sender = Sender(settings, self._outbox, self._transport, self.tally, self._spool)
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._process = os.getpid()
+        self._process = getpid()
 
     def _start_thread(self) -> None:
         with self._starting:
