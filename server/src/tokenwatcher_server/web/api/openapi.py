@@ -10,6 +10,7 @@ from tokenwatcher_server.ingest.wire import WireBatch, WireEvent
 from tokenwatcher_server.web.api.questions import QUESTIONS
 from tokenwatcher_server.web.errors import Problem
 
+_MADE = "openapi_document"
 _INGEST = {
     "/api/ingest": ("Send one event", WireEvent, EventReceipt),
     "/api/ingest/batch": ("Send a batch, stored whole or not at all", WireBatch, BatchReceipt),
@@ -32,7 +33,17 @@ async def openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 
 def described(app: Litestar) -> dict[str, Any]:
-    """The whole description, the raw ingest routes and the parameters of questions included."""
+    """The whole description, the raw ingest routes and the parameters of questions included.
+
+    It takes long to make, and stays the same as long as the server runs.
+    """
+    if _MADE not in app.state:
+        app.state[_MADE] = _describe(app)
+    made: dict[str, Any] = app.state[_MADE]
+    return made
+
+
+def _describe(app: Litestar) -> dict[str, Any]:
     document: dict[str, Any] = app.openapi_schema.to_schema()
     add_ingest(document)
     for path, parameters in QUESTIONS.items():
