@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
+import openai
 import pytest
+
+from tokenwatcher.testing import CapturedUsage
 
 
 class Reply(NamedTuple):
@@ -110,3 +113,15 @@ def provider() -> Iterator[Provider]:
     playing = Provider()
     yield playing
     playing.stop()
+
+
+@pytest.fixture
+def client(provider: Any, captured: CapturedUsage) -> Iterator[openai.OpenAI]:
+    """OpenAI's client, wrapped; files about another one have their own."""
+    with openai.OpenAI(api_key="sk-made-up", base_url=provider.url, max_retries=0) as client:
+        yield captured.client.wrap(client, provider="openai")
+
+
+def counts(event: dict[str, Any]) -> tuple[Any, ...]:
+    """The whole counts of an event, and what of its prompt was cached."""
+    return event["inputTokens"], event.get("cacheReadTokens"), event["outputTokens"]

@@ -11,6 +11,7 @@ from typing import Any
 import anthropic
 import pytest
 
+from sdk.tests.wrap.conftest import counts
 from tokenwatcher.testing import CapturedUsage
 
 ANSWER: dict[str, Any] = {
@@ -73,10 +74,6 @@ def client(provider: Any, captured: CapturedUsage) -> Iterator[anthropic.Anthrop
         api_key="k", base_url="http://api.anthropic.com", max_retries=0, http_client=through
     ) as client:
         yield captured.client.wrap(client)
-
-
-def counts(event: dict[str, Any]) -> tuple[Any, ...]:
-    return event["inputTokens"], event.get("cacheReadTokens"), event["outputTokens"]
 
 
 def test_message_is_recorded(

@@ -1,7 +1,6 @@
 """OpenAI's own library, wrapped: every way to call it is recorded, and nothing it gives changes."""
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import openai
@@ -44,12 +43,6 @@ ASKED: Any = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello
 
 class City(pydantic.BaseModel):
     city: str
-
-
-@pytest.fixture
-def client(provider: Any, captured: CapturedUsage) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(api_key="sk-made-up", base_url=provider.url, max_retries=0) as client:
-        yield captured.client.wrap(client, provider="openai")
 
 
 def test_wrapped_client_is_the_client_itself(

@@ -1,7 +1,6 @@
 """The ways to call that the libraries have beside `create`: parsers, stream helpers, older calls."""
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import anthropic
@@ -9,6 +8,7 @@ import openai
 import pydantic
 import pytest
 
+from sdk.tests.wrap.conftest import counts
 from tokenwatcher.testing import CapturedUsage
 
 TEXT = '{"city": "Zürich"}'
@@ -59,16 +59,6 @@ NUMBERED = [{**piece, "sequence_number": number} for number, piece in enumerate(
 
 class City(pydantic.BaseModel):
     city: str
-
-
-@pytest.fixture
-def client(provider: Any, captured: CapturedUsage) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(api_key="sk-made-up", base_url=provider.url, max_retries=0) as client:
-        yield captured.client.wrap(client, provider="openai")
-
-
-def counts(event: dict[str, Any]) -> tuple[Any, ...]:
-    return event["inputTokens"], event.get("cacheReadTokens"), event["outputTokens"]
 
 
 def test_parsed_response_is_recorded(

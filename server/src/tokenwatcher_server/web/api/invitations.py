@@ -17,7 +17,7 @@ from tokenwatcher_server.kernel.clock import iso
 from tokenwatcher_server.kernel.errors import not_found
 from tokenwatcher_server.web.api.auth import Done
 from tokenwatcher_server.web.api.members import check_rank
-from tokenwatcher_server.web.api.workspaces import Name, visible
+from tokenwatcher_server.web.api.workspaces import Name, asked_workspaces, visible
 from tokenwatcher_server.web.audit import actor_of, note, visitor_of
 from tokenwatcher_server.web.auth import Caller
 from tokenwatcher_server.web.client_address import own_address
@@ -79,10 +79,7 @@ async def list_invitations(
     workspaceId: FromQuery[str | None] = None,  # noqa: N803 - as the wire names it
 ) -> ManyInvitations:
     services = services_of(request)
-    if workspaceId is None:
-        workspaces = principal.holding()
-    else:
-        workspaces = ((await visible(request, principal, workspaceId)).id,)
+    workspaces = await asked_workspaces(request, principal, workspaceId)
     async with services.database.reading() as connection:
         found = await access.list_invitations(connection, workspaces, services.clock.now_us())
     return ManyInvitations([view(one) for one in found])

@@ -14,7 +14,7 @@ from tokenwatcher_server.access.roles import Role, is_at_least
 from tokenwatcher_server.kernel.clock import iso
 from tokenwatcher_server.kernel.errors import AppError, Kind, not_found
 from tokenwatcher_server.kernel.ids import WorkspaceId
-from tokenwatcher_server.web.api.workspaces import visible
+from tokenwatcher_server.web.api.workspaces import asked_workspaces, visible
 from tokenwatcher_server.web.audit import actor_of
 from tokenwatcher_server.web.auth import Caller
 from tokenwatcher_server.web.services import services_of
@@ -54,10 +54,7 @@ async def list_members(
     principal: Caller,
     workspaceId: FromQuery[str | None] = None,  # noqa: N803 - as the wire names it
 ) -> ManyMembers:
-    if workspaceId is None:
-        workspaces = principal.holding()
-    else:
-        workspaces = ((await visible(request, principal, workspaceId)).id,)
+    workspaces = await asked_workspaces(request, principal, workspaceId)
     async with services_of(request).database.reading() as connection:
         found = [one for place in workspaces for one in await members_of(connection, place)]
     return ManyMembers([view(member) for member in found])

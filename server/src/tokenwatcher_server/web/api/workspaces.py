@@ -16,6 +16,7 @@ from tokenwatcher_server.control.audit import Entry
 from tokenwatcher_server.events.query import Scope
 from tokenwatcher_server.kernel.clock import iso
 from tokenwatcher_server.kernel.errors import AppError, Kind, not_found
+from tokenwatcher_server.kernel.ids import WorkspaceId
 from tokenwatcher_server.usage.holds import holds_events
 from tokenwatcher_server.web.audit import note
 from tokenwatcher_server.web.auth import Caller
@@ -73,6 +74,18 @@ async def visible(request: AnyRequest, principal: Principal, workspace_id: str) 
         raise not_found("There is no such workspace in what you may see.")
     principal.check(found.id)
     return found
+
+
+async def asked_workspaces(
+    request: AnyRequest, principal: Principal, workspace_id: str | None
+) -> tuple[WorkspaceId, ...]:
+    """The one that is asked for, else all where the caller holds what the route takes.
+
+    Raises AppError as `visible` does.
+    """
+    if workspace_id is None:
+        return principal.holding()
+    return ((await visible(request, principal, workspace_id)).id,)
 
 
 @get("/api/workspaces", summary="The workspaces you may see")
