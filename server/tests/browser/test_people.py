@@ -19,7 +19,8 @@ def test_an_invited_viewer_joins_and_sees_but_changes_nothing(
     SCREENSHOTS.mkdir(exist_ok=True)
     with browse(color_scheme=theme) as page:
         page.goto("/members")
-        page.get_by_text("Invite somebody").click()
+        card = page.get_by_role("region", name="Default")
+        card.get_by_text("Invite somebody").click()
         page.get_by_label("For whom").fill("Kim from billing")
         page.locator("details[open]").get_by_label("Role").select_option("viewer")
         page.screenshot(path=SCREENSHOTS / f"members-invite-wide-{theme}.png", full_page=True)

@@ -240,6 +240,16 @@ def test_the_size_limit_is_exact_whether_the_length_is_told_or_not(client: httpx
         assert chunked.status_code == status
 
 
+def test_a_sender_hears_when_a_body_left_unread_ends_the_connection(instance: Any) -> None:
+    headers = {"Content-Type": "application/json", "Authorization": "Bearer tw_live_unknown"}
+    with instance.client(None) as client:
+        long = client.post("/api/ingest", content=padded(500_000), headers=headers)
+        assert_problem(long, 401, "UNAUTHENTICATED")
+        assert long.headers["Connection"] == "close"
+        in_chunks = client.post("/api/ingest", content=chunks(padded(500_000))(), headers=headers)
+        assert in_chunks.headers["Connection"] == "close"
+
+
 def test_a_bomb_is_refused_by_its_decompressed_size(client: httpx.Client) -> None:
     response = client.post(
         "/api/ingest/batch",

@@ -18,7 +18,9 @@ from tokenwatcher_server.cli.instance import RunningServer, announced
 from tokenwatcher_server.cli.rebuilding import rebuilding_bar
 from tokenwatcher_server.settings import Settings, SettingsError
 
-HEADER_MILLISECONDS = 5_000
+HEADER_MILLISECONDS = 10_000
+"""For a request's headers, and for how long a kept connection may idle before them. Twice what
+common clients keep one, so that they let go first and lose no request to a closing socket."""
 DRAIN_SECONDS = 3.0
 PORTS_TO_TRY = 100
 

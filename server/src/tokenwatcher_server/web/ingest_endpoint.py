@@ -30,6 +30,10 @@ EVENT_BYTES = 1_000_000
 BATCH_BYTES = 8_000_000
 
 _BEARER = re.compile(rb"(?i:bearer) ([A-Za-z0-9_-]{1,200})\Z")
+_HANGS_UP = {"Connection": "close"}
+"""For an answer that left a long body unread: the server hangs up after it, which the sender
+must hear, lest the next request on that connection be lost."""
+_SHORT_BODY_BYTES = 16_384
 _json = msgspec.json.Encoder()
 
 Accept = Callable[[Ingest, Writer, bytes], Awaitable[EventReceipt | BatchReceipt]]
@@ -75,6 +79,7 @@ class _Endpoint:
             return self._other_method(scope, headers, cors)
         began = perf_counter()
         rate: RawHeaders = ()
+        body: bytes | None = None
         try:
             key = await self._key(headers)
             standing = await self._rate.count(key, scope, headers)
@@ -87,7 +92,8 @@ class _Endpoint:
         except AppError as error:
             self._parts.metrics.refused.labels(error.code).inc()
             problem = problem_of(error, scope["state"]["request_id"])
-            return problem_reply(problem, headers_of(error) | _text(cors) | _text(rate))
+            close = _HANGS_UP if body is None and not _is_short(headers) else {}
+            return problem_reply(problem, headers_of(error) | close | _text(cors) | _text(rate))
         self._parts.metrics.acknowledge_seconds.observe(perf_counter() - began)
         return Reply(200, _json.encode(receipt), headers=(*cors, *rate))
 
@@ -106,6 +112,12 @@ class _Endpoint:
             return Reply(204, b"", headers=cors)
         problem = method_not_allowed(scope["state"]["request_id"])
         return problem_reply(problem, {"Allow": "POST, OPTIONS"} | _text(cors))
+
+
+def _is_short(headers: Headers) -> bool:
+    """Whether the server takes in a body that nobody reads, and so keeps the connection."""
+    length = headers.get(b"content-length", b"")
+    return length.isdigit() and len(length) <= 5 and int(length) <= _SHORT_BODY_BYTES
 
 
 def _writer(key: Key | None) -> Writer:

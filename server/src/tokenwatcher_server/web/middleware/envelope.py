@@ -37,6 +37,8 @@ Headers = Mapping[bytes, bytes]
 RawHandler = Callable[[Scope, Headers, Receive], Awaitable[Reply]]
 """Answers a path without the framework; see `headers_by_name`."""
 
+_LEAVES_THE_BODY = frozenset({408, 413})
+"""Said while a body still comes, so the sender must hear that this connection ends."""
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9-]{8,64}\Z")
 
 
@@ -129,6 +131,8 @@ class _Answer:
             is_page = given.get(b"content-type", b"").startswith(b"text/html")
             headers += self._security.page if is_page else self._security.data
             headers.append((b"x-request-id", self._request_id))
+            if message["status"] in _LEAVES_THE_BODY:
+                headers.append((b"connection", b"close"))
             if b"cache-control" not in given:
                 headers.append(NO_STORE)
             message = {**message, "headers": headers}
