@@ -65,7 +65,13 @@ async def running_app(
         database = Database(control_url(settings.database_url, settings.data_dir))
         stack.push_async_callback(database.close)
         await migrate(database)
-        store = await open_store(settings.events_url, settings.data_dir, clock, rebuilding)
+        store = await open_store(
+            settings.events_url,
+            settings.data_dir,
+            clock,
+            rebuilding,
+            settings.query_timeout_ms / 1000,
+        )
         stack.push_async_callback(store.close)
         prices = PriceBook()
         await prices.load(database, clock)

@@ -45,6 +45,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ingest_rate_limit_enabled: bool = True
     ingest_rate_limit_window_seconds: int = 60
     ingest_rate_limit_max_requests: int = 6_000
+    query_rate_limit_max_requests: int = 600
+    query_timeout_ms: int = 10_000
     redis_url: str | None = None
     trusted_proxies: tuple[str, ...] = ()
     public_url: str | None = None
@@ -161,6 +163,11 @@ SETTINGS = (
     Setting("INGEST_RATE_LIMIT_MAX_REQUESTS", "ingest_rate_limit_max_requests",
             _whole(1, 100_000_000),
             "The most requests of one key in a window; an address without a valid key may make 120."),
+    Setting("QUERY_RATE_LIMIT_MAX_REQUESTS", "query_rate_limit_max_requests",
+            _whole(1, 100_000_000),
+            "The most questions a minute of one person or read key: /api/stats, query and events."),
+    Setting("QUERY_TIMEOUT_MS", "query_timeout_ms", _whole(1, 600_000),
+            "How long a question may take before it is ended and answered 503."),
     Setting("REDIS_URL", "redis_url", _text,
             "A Redis that several servers count rate limits in, such as redis://redis:6379/0; "
             "without it, or while it is away, each counts for itself.", secret=True),

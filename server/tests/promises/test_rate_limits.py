@@ -2,10 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
+import httpx
 import pytest
 
 from tokenwatcher_server.access.rate_limits import Limit, RateLimits
@@ -188,6 +190,54 @@ def test_a_limit_that_is_none_stops_the_start(variable: str, value: str) -> None
     with pytest.raises(SettingsError) as refused:
         load({variable: value})
     assert refused.value.variable == variable
+
+
+def test_questions_have_a_limit_of_their_own(new_instance: Callable[..., Any]) -> None:
+    server = new_instance(QUERY_RATE_LIMIT_MAX_REQUESTS="3")
+    with server.client(server.key("--kind", "read")) as reader:
+        asked = ["/api/stats", "/api/query?measures=cost", "/api/events", "/api/stats"]
+        answers = [reader.get(path) for path in asked]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert 1 <= int(answers[-1].headers["retry-after"]) <= 60
+    with server.client(server.key("--kind", "read")) as other, server.client(server.key()) as app:
+        assert other.get("/api/stats").status_code == 200
+        assert app.post("/api/ingest", json=EVENT).status_code == 200
+
+
+def test_a_question_that_takes_too_long_is_ended_and_says_so(
+    new_instance: Callable[..., Any],
+) -> None:
+    server = new_instance(QUERY_TIMEOUT_MS="1")
+    events = [{**EVENT, "userId": f"user-{number}"} for number in range(1_000)]
+    question = (
+        "/api/query?measures=cost,latencyP95&groupBy=userId,model,sessionId&interval=hour&days=2"
+    )
+    with server.client(server.key()) as app, server.client(server.key("--kind", "read")) as reader:
+        assert app.post("/api/ingest/batch", json={"events": events}).status_code == 200
+        answers = [reader.get(question) for _ in range(20)]
+        late = [answer.json() for answer in answers if answer.status_code == 503]
+        assert late, answers[0].text[:300]
+        assert {problem["code"] for problem in late} == {"QUERY_TIMEOUT"}
+        assert app.post("/api/ingest", json=EVENT).status_code == 200
+        assert reader.get("/readyz").status_code == 200
+
+
+def test_a_refusal_for_too_many_reads_no_body(limited: Any) -> None:
+    with limited.client(limited.key()) as app:
+        for _ in range(5):
+            app.post("/api/ingest", json=EVENT)
+
+        def never_ending() -> Iterator[bytes]:
+            yield b"{"
+            while True:
+                time.sleep(0.05)
+                yield b" "
+
+        began = time.monotonic()
+        with suppress(httpx.WriteError):
+            answer = app.post("/api/ingest", content=never_ending())
+            assert answer.status_code == 429
+        assert time.monotonic() - began < 5
 
 
 def test_the_limit_can_be_turned_off(new_instance: Callable[..., Any]) -> None:

@@ -10,6 +10,9 @@ from tokenwatcher_server.events.query import EventFilter, Scope, UsageQuery, Usa
 from tokenwatcher_server.kernel.errors import InstanceRefused
 from tokenwatcher_server.kernel.ids import WorkspaceId
 
+QUESTION_SECONDS = 10.0
+"""What a store gives one call of a question, unless it is told otherwise."""
+
 
 class Stored(msgspec.Struct, frozen=True):
     """A batch is on disk. `duplicates` holds the positions that were already there."""
@@ -57,6 +60,10 @@ class StoreUnavailable(Exception):
     """
 
 
+class QuestionTooLong(Exception):
+    """A question took longer than the store gives one, and was ended."""
+
+
 class StoreRefused(InstanceRefused):
     """The store's files can't be used as they are; the message says why and what to do."""
 
@@ -76,7 +83,9 @@ class EventStore(Protocol):
     async def usage(self, queries: Sequence[UsageQuery]) -> list[list[UsageRow]]:
         """Answer every query from one snapshot.
 
-        The snapshot holds every event acknowledged before the call. Sums are exact.
+        The snapshot holds every event acknowledged before the call. Sums are exact. Like every
+        question it raises QuestionTooLong after its time, and StoreUnavailable where the store
+        can't say what it holds.
         """
         ...
 

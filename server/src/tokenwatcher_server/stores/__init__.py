@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from tokenwatcher_server.events.store import EventStore, StoreRefused
+from tokenwatcher_server.events.store import QUESTION_SECONDS, EventStore, StoreRefused
 from tokenwatcher_server.kernel.clock import Clock
 from tokenwatcher_server.stores.embedded.files import files_of
 from tokenwatcher_server.stores.embedded.rebuild import Progress, rebuild
@@ -13,13 +13,17 @@ __all__ = ["Progress", "open_store", "rebuild_store"]
 
 
 async def open_store(
-    url: str | None, data_dir: Path, clock: Clock, rebuilding: Progress | None = None
+    url: str | None,
+    data_dir: Path,
+    clock: Clock,
+    rebuilding: Progress | None = None,
+    question_seconds: float = QUESTION_SECONDS,
 ) -> EventStore:
     """Open the store that `url` names; None is the embedded one, in the data folder.
 
     Where much that is derived has to be made anew first, `rebuilding` hears of events done and
     events in all; without it, the log does. Raises StoreRefused where the store's files can't be
-    used, with a message that says what to do.
+    used, with a message that says what to do. A question is ended after `question_seconds`.
     """
     if url is not None:
         scheme = url.partition(":")[0]
@@ -27,7 +31,7 @@ async def open_store(
             f"EVENTS_URL: this version keeps events in the data folder and can't use {scheme!r}:"
             " unset EVENTS_URL"
         )
-    return await asyncio.to_thread(open_embedded, data_dir, clock, rebuilding)
+    return await asyncio.to_thread(open_embedded, data_dir, clock, rebuilding, question_seconds)
 
 
 def rebuild_store(data_dir: Path, progress: Progress) -> int:

@@ -14,7 +14,7 @@ from litestar.plugins.core import MsgspecDIPlugin
 from litestar.status_codes import HTTP_500_INTERNAL_SERVER_ERROR
 
 from tokenwatcher_server import __version__
-from tokenwatcher_server.events.store import StoreUnavailable
+from tokenwatcher_server.events.store import QuestionTooLong, StoreUnavailable
 from tokenwatcher_server.ingest.pipeline import Ingest
 from tokenwatcher_server.kernel.errors import AppError, Issue, Kind, unavailable
 from tokenwatcher_server.observability.logs import logger
@@ -66,6 +66,7 @@ def build_application(services: Services, ingest: Ingest) -> Application:
                 AppError: _on_app_error,
                 HTTPException: _on_http_exception,
                 StoreUnavailable: _on_store_unavailable,
+                QuestionTooLong: _on_question_too_long,
                 UnicodeDecodeError: _on_malformed,
                 RecursionError: _on_malformed,
                 msgspec.DecodeError: _on_malformed,
@@ -106,6 +107,18 @@ def _on_store_unavailable(request: AnyRequest, error: StoreUnavailable) -> Respo
     logger().error("a question can't be answered", reason=str(error))
     found = unavailable("The events can't be read now; try again soon.", retry_after=5)
     return _on_app_error(request, found)
+
+
+def _on_question_too_long(request: AnyRequest, _error: QuestionTooLong) -> Response[Any]:
+    logger().warning("a question took too long and was ended", path=request.scope["path"])
+    return _on_app_error(
+        request,
+        AppError(
+            Kind.UNAVAILABLE,
+            "QUERY_TIMEOUT",
+            "The question took too long and was ended: ask for a shorter period or fewer groups.",
+        ),
+    )
 
 
 def _on_http_exception(request: AnyRequest, error: HTTPException) -> Response[Any]:

@@ -4,13 +4,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from tokenwatcher_server.access.keys import Key
+from tokenwatcher_server.access.principal import Principal
 from tokenwatcher_server.access.rate_limits import Limit, RateLimits, Standing
 from tokenwatcher_server.kernel.errors import AppError, Kind
 from tokenwatcher_server.settings import Settings
 from tokenwatcher_server.web.client_address import hop_of, network_of
 from tokenwatcher_server.web.reply import RawHeaders
+from tokenwatcher_server.web.services import Services
 
 MOST_WITHOUT_KEY = 120
+QUESTION_WINDOW = 60
+"""In seconds."""
 
 
 class SendingLimit:
@@ -48,6 +52,23 @@ async def count_guess(
     standing = await SendingLimit(settings, limits).count(None, scope, headers)
     if standing is not None:
         check(standing)
+
+
+async def count_question(services: Services, principal: Principal) -> None:
+    """Count a question about many events; raises AppError (429) for one too many."""
+    if principal.key is not None:
+        asker = principal.key.id
+    else:
+        asker = "here" if principal.session is None else principal.session.user.id
+    most = services.settings.query_rate_limit_max_requests
+    standing = await services.limits.count(f"questions:{asker}", Limit(most, QUESTION_WINDOW))
+    if standing.exceeded:
+        raise AppError(
+            Kind.RATE_LIMITED,
+            "RATE_LIMITED",
+            "Too many questions: wait a while, or ask for more in each.",
+            retry_after=standing.resets_in,
+        )
 
 
 def check(standing: Standing) -> None:

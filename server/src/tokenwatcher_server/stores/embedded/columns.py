@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 import msgspec
 
+from tokenwatcher_server.events.store import QUESTION_SECONDS, QuestionTooLong
 from tokenwatcher_server.stores.embedded import arrow, hours
 from tokenwatcher_server.stores.embedded.prepare import Applied, Prepared
 from tokenwatcher_server.stores.embedded.schema import (
@@ -21,6 +22,7 @@ from tokenwatcher_server.stores.embedded.schema import (
 )
 from tokenwatcher_server.stores.embedded.stamp import VERSION, ColumnsUnusable, stamp_of
 from tokenwatcher_server.stores.embedded.step import EventStep, Table
+from tokenwatcher_server.stores.embedded.time_limit import TimeLimit
 
 MEMORY = "192MB"
 CHECKPOINT = "32MB"
@@ -48,7 +50,9 @@ class Columns:
     Raises ColumnsUnusable for a file that is not one of this version's.
     """
 
-    def __init__(self, path: Path, spill: Path, *, threads: int) -> None:
+    def __init__(
+        self, path: Path, spill: Path, *, threads: int, question_seconds: float = QUESTION_SECONDS
+    ) -> None:
         fresh = not path.exists()
         try:
             self._connection = duckdb.connect(str(path), config=_config(spill, threads))
@@ -65,6 +69,7 @@ class Columns:
         except BaseException:
             self._connection.close()
             raise
+        self._time_limit = TimeLimit(question_seconds)
 
     @property
     def tag_slots(self) -> dict[str, int]:
@@ -110,7 +115,7 @@ class Columns:
 
     @contextmanager
     def snapshot(self) -> Iterator["Snapshot"]:
-        """The events of one moment, for any number of questions."""
+        """The events of one moment, for questions that may take as long as they need."""
         cursor = self._connection.cursor()
         try:
             cursor.execute("begin")
@@ -119,7 +124,17 @@ class Columns:
         finally:
             cursor.close()
 
+    @contextmanager
+    def limited_snapshot(self) -> Iterator["Snapshot"]:
+        """The same, for questions of people, who don't wait; raises QuestionTooLong."""
+        with self.snapshot() as snapshot, self._time_limit.limited(snapshot.cursor.interrupt):
+            try:
+                yield snapshot
+            except duckdb.InterruptException:
+                raise QuestionTooLong from None
+
     def close(self) -> None:
+        self._time_limit.close()
         self._connection.close()
 
 

@@ -27,7 +27,7 @@ def events(columns: Columns, journal: JournalReader, wanted: EventFilter) -> lis
     1. Find how far back the page reaches, by time alone: that reads few columns.
     2. Read the events since then whole, in order of time and id.
     """
-    with columns.snapshot() as snapshot:
+    with columns.limited_snapshot() as snapshot:
         bindings = Bindings()
         where = events_where(wanted, duckdb_dialect(snapshot.tag_slots), bindings)
         limit = bindings.bind(wanted.limit)
@@ -90,7 +90,7 @@ def event(
         f"sequence in ({bindings.bind_all(sequences)}) and {scope_condition(scope, bindings)}"
         f" and {ID_TEXT} = {bindings.bind(event_id)}"
     )
-    with columns.snapshot() as snapshot:
+    with columns.limited_snapshot() as snapshot:
         text = f"select {selected(snapshot.tag_slots)} from events where {where}"
         rows = snapshot.rows(text + " order by sequence limit 1", bindings.values)
         found = _stored(rows, snapshot.tag_slots, journal)
@@ -100,7 +100,7 @@ def event(
 def tag_keys(columns: Columns, scope: Scope) -> list[str]:
     bindings = Bindings()
     where = scope_condition(scope, bindings)
-    with columns.snapshot() as snapshot:
+    with columns.limited_snapshot() as snapshot:
         slots = snapshot.tag_slots
         counts = ["count(tags)", *(f"count(tag_{slot})" for slot in slots.values())]
         text = f"select {', '.join(counts)} from events where {where}"

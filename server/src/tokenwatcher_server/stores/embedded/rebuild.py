@@ -37,18 +37,29 @@ _log = logging.getLogger(__name__)
 
 
 def open_columns(
-    files: StoreFiles, journal: JournalReader, *, threads: int, progress: Progress | None
+    files: StoreFiles,
+    journal: JournalReader,
+    *,
+    threads: int,
+    question_seconds: float,
+    progress: Progress | None,
 ) -> Columns:
     """Open the columns; where they are lost or can't be used, make them anew first.
 
     How far that is goes to `progress`, or else to the log.
     """
+
+    def open_them() -> Columns:
+        return Columns(
+            files.columns, files.spill, threads=threads, question_seconds=question_seconds
+        )
+
     try:
-        columns = Columns(files.columns, files.spill, threads=threads)
+        columns = open_them()
     except ColumnsUnusable as unusable:
         _log.warning("%s is made anew from the journal: %s", files.columns.name, unusable)
         _remove_columns(files.columns)
-        columns = Columns(files.columns, files.spill, threads=threads)
+        columns = open_them()
     if journal.head().total - columns.applied.total > SILENT_ROWS:
         _log.warning("the events are put into %s from the journal", files.columns.name)
         _fill(columns, journal, lambda _: None, progress or _log_progress)

@@ -40,7 +40,13 @@ T = TypeVar("T")
 class EmbeddedStore:
     """An EventStore in a folder. One process at a time; any number of tasks."""
 
-    def __init__(self, files: StoreFiles, clock: Clock, rebuilding: Progress | None) -> None:
+    def __init__(
+        self,
+        files: StoreFiles,
+        clock: Clock,
+        rebuilding: Progress | None,
+        question_seconds: float,
+    ) -> None:
         self._files = files
         with ExitStack() as stack:
             prepare(files)
@@ -53,7 +59,11 @@ class EmbeddedStore:
             self._lookups = JournalReader(files.journal)
             stack.callback(self._lookups.close)
             self._columns = open_columns(
-                files, self._reader, threads=_query_threads(), progress=rebuilding
+                files,
+                self._reader,
+                threads=_query_threads(),
+                question_seconds=question_seconds,
+                progress=rebuilding,
             )
             stack.callback(self._columns.close)
             self._responses = ResponseIndex(files.responses, self._reader.hash_at)
@@ -136,10 +146,10 @@ class EmbeddedStore:
 
 
 def open_embedded(
-    data_dir: Path, clock: Clock, rebuilding: Progress | None = None
+    data_dir: Path, clock: Clock, rebuilding: Progress | None, question_seconds: float
 ) -> EmbeddedStore:
     """Open the store in a data folder. Raises StoreRefused; may take long where it must mend."""
-    return EmbeddedStore(files_of(data_dir), clock, rebuilding)
+    return EmbeddedStore(files_of(data_dir), clock, rebuilding, question_seconds)
 
 
 def _query_threads() -> int:

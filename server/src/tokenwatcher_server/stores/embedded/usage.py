@@ -20,7 +20,7 @@ Values = dict[Measure, int | float | None]
 
 def answer(columns: Columns, queries: Sequence[UsageQuery]) -> list[list[UsageRow]]:
     """Answer every query from one snapshot."""
-    with columns.snapshot() as snapshot:
+    with columns.limited_snapshot() as snapshot:
         return [
             _grouped(snapshot, query)
             if query.group_by or query.interval

@@ -20,6 +20,7 @@ from tokenwatcher_server.usage.parameters import Parameters, Reader
 from tokenwatcher_server.usage.request import UsageRequest, parse_with
 from tokenwatcher_server.web.auth import Caller
 from tokenwatcher_server.web.cursor import encode_place, read_cursor
+from tokenwatcher_server.web.rate_limit import count_question
 from tokenwatcher_server.web.scope import asked_scope
 from tokenwatcher_server.web.services import services_of
 
@@ -175,6 +176,7 @@ def parse_events_request(parameters: Parameters) -> EventsRequest:
 @get("/api/events", summary="Stored events, newest first")
 async def list_events(request: Request[Any, Any, Any], principal: Caller) -> EventsAnswer:
     services = services_of(request)
+    await count_question(services, principal)
     wanted = parse_events_request(list(request.query_params.multi_items()))
     found = await services.store.events(
         EventFilter(

@@ -22,6 +22,7 @@ from tokenwatcher_server.usage.table import (
     wire_name,
 )
 from tokenwatcher_server.web.auth import Caller
+from tokenwatcher_server.web.rate_limit import count_question
 from tokenwatcher_server.web.scope import asked_scope
 from tokenwatcher_server.web.services import services_of
 
@@ -47,6 +48,7 @@ async def query_usage(request: Request[Any, Any, Any], principal: Caller) -> Res
     `filter=NAME:VALUE` says the same as `NAME=VALUE`.
     """
     services = services_of(request)
+    await count_question(services, principal)
     asked = parse_table(request.query_params.multi_items())
     scope = await asked_scope(request, principal, asked.usage, asked.group_by)
     if asked.format != "json":

@@ -10,6 +10,7 @@ from tokenwatcher_server.usage.request import parse
 from tokenwatcher_server.usage.result import DayUsage, ModelUsage, Stats, TagUsage, Totals
 from tokenwatcher_server.usage.stats import stats
 from tokenwatcher_server.web.auth import Caller
+from tokenwatcher_server.web.rate_limit import count_question
 from tokenwatcher_server.web.scope import asked_scope
 from tokenwatcher_server.web.services import services_of
 
@@ -107,6 +108,7 @@ async def get_stats(request: Request[Any, Any, Any], principal: Caller) -> Stats
     `days` is 1 to 365 (30 by default), or `from` and `to` are dates or instants of `tz`.
     """
     services = services_of(request)
+    await count_question(services, principal)
     asked = parse(request.query_params.multi_items())
     scope = await asked_scope(request, principal, asked)
     return stats_answer(await stats(services.store, asked, scope, services.clock.now_us()))
