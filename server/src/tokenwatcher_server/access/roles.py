@@ -52,6 +52,11 @@ KEY_RIGHTS: Final[frozenset[Right]] = frozenset({"usage.see", "usage.export"})
 """What a read key may, in its scope."""
 
 
+NEEDS_RECENT: Final[frozenset[Right]] = frozenset({"keys.change", "members.change"})
+"""What lets others in: a person must have signed in lately to change it, so that a browser
+left open somewhere makes no lasting way in."""
+
+
 def allows(role: Role, right: Right) -> bool:
     """Whether this role in a workspace is enough for the right there."""
     least = LEAST[right]

@@ -22,6 +22,8 @@ from tokenwatcher_server.kernel.errors import AppError
 from tokenwatcher_server.kernel.ids import UserId
 
 LIFETIME_SECONDS = 12 * 3600
+RECENT_SECONDS = 3600
+"""How long after a sign-in somebody may change who else gets in; see `roles.NEEDS_RECENT`."""
 IDLE_SECONDS = 2 * 3600
 SEEN_EVERY_US = 60 * MICROSECONDS
 _ID = re.compile(r"[A-Za-z0-9_-]{43}\Z", re.ASCII)
@@ -32,6 +34,11 @@ class Session(msgspec.Struct, frozen=True):
 
     id: str
     user: User
+    began_at: int
+
+    def is_recent(self, now_us: int) -> bool:
+        """Whether the sign-in was so lately that it is surely the same person."""
+        return now_us - self.began_at <= RECENT_SECONDS * MICROSECONDS
 
 
 def _hash(session_id: str) -> bytes:
@@ -55,7 +62,7 @@ async def begin_session(
             expires_at=now_us + LIFETIME_SECONDS * MICROSECONDS,
         )
     )
-    return Session(session_id, user)
+    return Session(session_id, user, now_us)
 
 
 async def find_session(database: Database, session_id: str, now_us: int) -> Session | None:
@@ -63,7 +70,7 @@ async def find_session(database: Database, session_id: str, now_us: int) -> Sess
     if not _ID.match(session_id):
         return None
     query = (
-        select(*USER_COLUMNS, sessions.c.last_seen_at)
+        select(*USER_COLUMNS, sessions.c.created_at, sessions.c.last_seen_at)
         .join(users, users.c.id == sessions.c.user_id)
         .where(
             sessions.c.hash == _hash(session_id),
@@ -75,10 +82,11 @@ async def find_session(database: Database, session_id: str, now_us: int) -> Sess
         row = (await connection.execute(query)).one_or_none()
     if row is None:
         return None
-    if now_us - row.last_seen_at > SEEN_EVERY_US:
+    *user, began_at, last_seen_at = row
+    if now_us - last_seen_at > SEEN_EVERY_US:
         with suppress(AppError):  # a full disk is no reason to show nothing
             await _note_use(database, session_id, now_us)
-    return Session(session_id, User(*row[:-1]))
+    return Session(session_id, User(*user), began_at)
 
 
 async def count_sessions(connection: AsyncConnection, user_id: UserId, now_us: int) -> int:

@@ -18,7 +18,7 @@ from tokenwatcher_server.events.store import QuestionTooLong, StoreUnavailable
 from tokenwatcher_server.ingest.pipeline import Ingest
 from tokenwatcher_server.kernel.errors import AppError, Issue, Kind, unavailable
 from tokenwatcher_server.observability.logs import logger
-from tokenwatcher_server.web.auth import principal_of
+from tokenwatcher_server.web.auth import SIGN_IN_AGAIN, principal_of
 from tokenwatcher_server.web.error_page import error_page, wants_page
 from tokenwatcher_server.web.errors import (
     PROBLEM_JSON,
@@ -31,7 +31,7 @@ from tokenwatcher_server.web.errors import (
 from tokenwatcher_server.web.ingest_endpoint import ingest_handlers
 from tokenwatcher_server.web.middleware.envelope import Application, Envelope
 from tokenwatcher_server.web.middleware.security_headers import CSP_REPORTS
-from tokenwatcher_server.web.pages.viewer import to_sign_in
+from tokenwatcher_server.web.pages.viewer import SignInNeeded, to_sign_in
 from tokenwatcher_server.web.routes import ROUTES
 from tokenwatcher_server.web.services import Services
 
@@ -66,6 +66,7 @@ def build_application(services: Services, ingest: Ingest) -> Application:
                 AppError: _on_app_error,
                 HTTPException: _on_http_exception,
                 StoreUnavailable: _on_store_unavailable,
+                SignInNeeded: _on_sign_in_needed,
                 QuestionTooLong: _on_question_too_long,
                 UnicodeDecodeError: _on_malformed,
                 RecursionError: _on_malformed,
@@ -99,8 +100,12 @@ def _answer(
 
 def _on_app_error(request: AnyRequest, error: AppError) -> Response[Any]:
     if error.kind is Kind.UNAUTHENTICATED and wants_page(request):
-        return to_sign_in(request, error)
+        return to_sign_in(request, again=error.code == SIGN_IN_AGAIN)
     return _answer(request, problem_of(error, _request_id(request)), headers_of(error))
+
+
+def _on_sign_in_needed(request: AnyRequest, error: SignInNeeded) -> Response[Any]:
+    return to_sign_in(request, again=error.again)
 
 
 def _on_store_unavailable(request: AnyRequest, error: StoreUnavailable) -> Response[Any]:

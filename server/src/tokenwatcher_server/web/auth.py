@@ -14,7 +14,7 @@ from litestar.handlers import BaseRouteHandler, HTTPRouteHandler
 from tokenwatcher_server.access.members import roles_of
 from tokenwatcher_server.access.posture import is_loopback
 from tokenwatcher_server.access.principal import Principal
-from tokenwatcher_server.access.roles import Right
+from tokenwatcher_server.access.roles import NEEDS_RECENT, Right
 from tokenwatcher_server.access.sessions import Session
 from tokenwatcher_server.access.users import User
 from tokenwatcher_server.events.query import Scope
@@ -28,6 +28,7 @@ from tokenwatcher_server.web.rate_limit import count_guess
 from tokenwatcher_server.web.services import Services, services_of
 from tokenwatcher_server.web.sign_in import session_of
 
+SIGN_IN_AGAIN = "SIGN_IN_AGAIN"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 AT_THIS_MACHINE = User(UserId(""), "this machine", 0, owns_instance=True)
 
@@ -37,13 +38,26 @@ Caller = NamedDependency[Principal]
 
 
 async def principal_of(request: AnyRequest) -> Principal:
-    """Who asks, and for what. Raises AppError: 401 for nobody, 403 for who may not or a bad token.
+    """Who asks, and for what. Raises AppError: 401 for nobody (or who has to sign in again), 403 for who may not or a bad token.
 
     A route names the right that it takes (`right="keys.change"`); one that only reads and
     names none takes `usage.see`, any other that names none is closed.
     """
-    principal = await _known_caller(request)
-    return principal.coming_for(right_of(request.route_handler))
+    principal = (await _known_caller(request)).coming_for(right_of(request.route_handler))
+    if request.method not in SAFE_METHODS:
+        _check_recent(principal, services_of(request).clock.now_us())
+    return principal
+
+
+def _check_recent(principal: Principal, now_us: int) -> None:
+    session = principal.session
+    if session is None or principal.right not in NEEDS_RECENT or session.is_recent(now_us):
+        return
+    raise AppError(
+        Kind.UNAUTHENTICATED,
+        SIGN_IN_AGAIN,
+        "You signed in more than an hour ago: sign in again to change keys or members.",
+    )
 
 
 def right_of(handler: BaseRouteHandler) -> Right:

@@ -56,12 +56,11 @@ async def count_guess(
 
 async def count_question(services: Services, principal: Principal) -> None:
     """Count a question about many events; raises AppError (429) for one too many."""
-    if principal.key is not None:
-        asker = principal.key.id
-    else:
-        asker = "here" if principal.session is None else principal.session.user.id
+    asker = principal.key or (principal.session and principal.session.user)
     most = services.settings.query_rate_limit_max_requests
-    standing = await services.limits.count(f"questions:{asker}", Limit(most, QUESTION_WINDOW))
+    standing = await services.limits.count(
+        f"questions:{asker.id if asker else None}", Limit(most, QUESTION_WINDOW)
+    )
     if standing.exceeded:
         raise AppError(
             Kind.RATE_LIMITED,

@@ -21,9 +21,7 @@ from tokenwatcher_server.web.pages.links import ACCOUNT
 from tokenwatcher_server.web.pages.viewer import (
     SIGN_IN,
     AnyRequest,
-    SignInNeeded,
     Viewer,
-    to_sign_in,
     viewer_of,
 )
 from tokenwatcher_server.web.services import services_of
@@ -41,12 +39,7 @@ class AccountPage(msgspec.Struct, frozen=True):
     problem: str | None = None
 
 
-@get(
-    ACCOUNT,
-    include_in_schema=False,
-    right="account.change",
-    exception_handlers={SignInNeeded: to_sign_in},
-)
+@get(ACCOUNT, include_in_schema=False, right="account.change")
 async def account_page(request: AnyRequest) -> Response[Any]:
     return await _answer(request, await viewer_of(request))
 

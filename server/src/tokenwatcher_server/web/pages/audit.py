@@ -26,10 +26,8 @@ from tokenwatcher_server.web.pages.controls import Choice, Controls, controls, s
 from tokenwatcher_server.web.pages.links import AUDIT_LOG, Pairs, address, kept
 from tokenwatcher_server.web.pages.viewer import (
     AnyRequest,
-    SignInNeeded,
     Viewer,
     parameters_of,
-    to_sign_in,
     viewer_of,
 )
 from tokenwatcher_server.web.services import services_of
@@ -64,12 +62,7 @@ class AuditPage(msgspec.Struct, frozen=True):
     filtered: bool
 
 
-@get(
-    AUDIT_LOG,
-    include_in_schema=False,
-    right="audit.see",
-    exception_handlers={SignInNeeded: to_sign_in},
-)
+@get(AUDIT_LOG, include_in_schema=False, right="audit.see")
 async def audit_page(request: AnyRequest) -> Response[str]:
     viewer = await viewer_of(request)
     asked = parse_audit_request(parameters_of(request))

@@ -20,8 +20,6 @@ from tokenwatcher_server.web.pages.event_rows import total
 from tokenwatcher_server.web.pages.links import EVENTS, Link, where
 from tokenwatcher_server.web.pages.viewer import (
     AnyRequest,
-    SignInNeeded,
-    to_sign_in,
     viewer_of,
 )
 from tokenwatcher_server.web.services import services_of
@@ -68,11 +66,7 @@ class EventPage(msgspec.Struct, frozen=True):
     completion: str | None
 
 
-@get(
-    f"{EVENTS}/{{event_id:str}}",
-    include_in_schema=False,
-    exception_handlers={SignInNeeded: to_sign_in},
-)
+@get(f"{EVENTS}/{{event_id:str}}", include_in_schema=False)
 async def event_page(request: AnyRequest, event_id: FromPath[str]) -> Response[str]:
     services = services_of(request)
     viewer = await viewer_of(request)

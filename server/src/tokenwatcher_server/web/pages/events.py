@@ -21,10 +21,8 @@ from tokenwatcher_server.web.pages.event_rows import EventRow, event_row
 from tokenwatcher_server.web.pages.links import EVENTS, Pairs, address, kept
 from tokenwatcher_server.web.pages.viewer import (
     AnyRequest,
-    SignInNeeded,
     Viewer,
     parameters_of,
-    to_sign_in,
     viewer_of,
 )
 from tokenwatcher_server.web.services import services_of
@@ -44,7 +42,7 @@ class EventsPage(msgspec.Struct, frozen=True):
     """The first page; None where it is shown, which is then kept up to date."""
 
 
-@get(EVENTS, include_in_schema=False, exception_handlers={SignInNeeded: to_sign_in})
+@get(EVENTS, include_in_schema=False)
 async def events_page(request: AnyRequest) -> Response[str]:
     services = services_of(request)
     viewer = await viewer_of(request)

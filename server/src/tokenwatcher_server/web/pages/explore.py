@@ -15,10 +15,8 @@ from tokenwatcher_server.web.pages.links import EXPLORE, Link, address
 from tokenwatcher_server.web.pages.plot import Plot, plot
 from tokenwatcher_server.web.pages.viewer import (
     AnyRequest,
-    SignInNeeded,
     Viewer,
     parameters_of,
-    to_sign_in,
     viewer_of,
 )
 from tokenwatcher_server.web.services import services_of
@@ -38,7 +36,7 @@ class ExplorePage(msgspec.Struct, frozen=True):
     calls: int
 
 
-@get(EXPLORE, include_in_schema=False, exception_handlers={SignInNeeded: to_sign_in})
+@get(EXPLORE, include_in_schema=False)
 async def explore_page(request: AnyRequest) -> Response[str]:
     services = services_of(request)
     viewer = await viewer_of(request)

@@ -19,9 +19,7 @@ from tokenwatcher_server.web.pages.forms import action, back_to, body_of, fields
 from tokenwatcher_server.web.pages.links import KEYS
 from tokenwatcher_server.web.pages.viewer import (
     AnyRequest,
-    SignInNeeded,
     Viewer,
-    to_sign_in,
     viewer_of,
 )
 from tokenwatcher_server.web.services import services_of
@@ -72,7 +70,7 @@ class KeysPage(msgspec.Struct, frozen=True):
     made: NewKey | None = None
 
 
-@get(KEYS, include_in_schema=False, exception_handlers={SignInNeeded: to_sign_in})
+@get(KEYS, include_in_schema=False)
 async def keys_page(request: AnyRequest) -> Response[str]:
     viewer = await viewer_of(request)
     return await _answer(request, viewer)

@@ -33,6 +33,10 @@ from tokenwatcher_server.web.sign_in import (
 
 AnyRequest = Request[Any, Any, Any]
 LONGEST_NEXT = 2000
+SIGNED_IN_LONG_AGO = (
+    "You signed in more than an hour ago. Sign in again to change keys or members;"
+    " nothing was changed yet."
+)
 OIDC = "/login/oidc"
 STATUS_OF_PROBLEM = {Kind.RATE_LIMITED: 429, Kind.FORBIDDEN: 403, Kind.UNAVAILABLE: 503}
 """What the sign-in page itself tells; other errors get the page for errors."""
@@ -62,7 +66,11 @@ def local_path(wanted: str) -> str:
 async def login_page(request: AnyRequest) -> Response[Any]:
     wanted = local_path(request.query_params.get("next", "/"))
     needed = services_of(request).settings.dashboard_auth_enabled
-    if not needed or await session_of(request) is not None:
+    session = await session_of(request) if needed else None
+    if session is not None and "again" in request.query_params:
+        page = LoginPage(wanted, username=session.user.username, problem=SIGNED_IN_LONG_AGO)
+        return login_answer(request, page, 200)
+    if not needed or session is not None:
         return Redirect(wanted, status_code=303)
     return login_answer(request, LoginPage(wanted), 200)
 

@@ -23,9 +23,7 @@ from tokenwatcher_server.web.pages.forms import action, back_to, body_of, fields
 from tokenwatcher_server.web.pages.links import MEMBERS
 from tokenwatcher_server.web.pages.viewer import (
     AnyRequest,
-    SignInNeeded,
     Viewer,
-    to_sign_in,
     viewer_of,
 )
 from tokenwatcher_server.web.services import services_of
@@ -60,12 +58,7 @@ class MembersPage(msgspec.Struct, frozen=True):
     made: NewInvitation | None = None
 
 
-@get(
-    MEMBERS,
-    include_in_schema=False,
-    right="members.see",
-    exception_handlers={SignInNeeded: to_sign_in},
-)
+@get(MEMBERS, include_in_schema=False, right="members.see")
 async def members_page(request: AnyRequest) -> Response[str]:
     return await _answer(request, await viewer_of(request))
 

@@ -17,10 +17,8 @@ from tokenwatcher_server.web.pages.controls import Controls, controls, scope_pic
 from tokenwatcher_server.web.pages.links import EVENTS, EXPLORE, MODELS, where
 from tokenwatcher_server.web.pages.viewer import (
     AnyRequest,
-    SignInNeeded,
     Viewer,
     parameters_of,
-    to_sign_in,
     viewer_of,
 )
 from tokenwatcher_server.web.services import services_of
@@ -73,7 +71,7 @@ class ModelsPage(msgspec.Struct, frozen=True):
     unpriced: tuple[ModelRow, ...]
 
 
-@get(MODELS, include_in_schema=False, exception_handlers={SignInNeeded: to_sign_in})
+@get(MODELS, include_in_schema=False)
 async def models_page(request: AnyRequest) -> Response[str]:
     services = services_of(request)
     viewer = await viewer_of(request)

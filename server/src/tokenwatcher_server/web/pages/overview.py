@@ -31,10 +31,8 @@ from tokenwatcher_server.web.pages.start import Landed, start_of
 from tokenwatcher_server.web.pages.unpriced import UnpricedNote, unpriced_note
 from tokenwatcher_server.web.pages.viewer import (
     AnyRequest,
-    SignInNeeded,
     Viewer,
     parameters_of,
-    to_sign_in,
     viewer_of,
 )
 from tokenwatcher_server.web.services import services_of
@@ -86,7 +84,7 @@ class Shown(msgspec.Struct, frozen=True):
     tags: bool
 
 
-@get(OVERVIEW, include_in_schema=False, exception_handlers={SignInNeeded: to_sign_in})
+@get(OVERVIEW, include_in_schema=False)
 async def overview_page(request: AnyRequest) -> Response[str]:
     services = services_of(request)
     viewer = await viewer_of(request)

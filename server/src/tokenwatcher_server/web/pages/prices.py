@@ -19,9 +19,7 @@ from tokenwatcher_server.web.pages.forms import back_to, fields_of
 from tokenwatcher_server.web.pages.links import PRICES
 from tokenwatcher_server.web.pages.viewer import (
     AnyRequest,
-    SignInNeeded,
     Viewer,
-    to_sign_in,
     viewer_of,
 )
 from tokenwatcher_server.web.services import Services, services_of
@@ -65,7 +63,7 @@ class PricesPage(msgspec.Struct, frozen=True):
     repriced: Repriced | None = None
 
 
-@get(PRICES, include_in_schema=False, exception_handlers={SignInNeeded: to_sign_in})
+@get(PRICES, include_in_schema=False)
 async def prices_page(request: AnyRequest) -> Response[str]:
     viewer = await viewer_of(request)
     known = request.query_params

@@ -32,9 +32,7 @@ from tokenwatcher_server.web.pages.forms import action, back_to, body_of, fields
 from tokenwatcher_server.web.pages.links import OVERVIEW, PROJECTS, address
 from tokenwatcher_server.web.pages.viewer import (
     AnyRequest,
-    SignInNeeded,
     Viewer,
-    to_sign_in,
     viewer_of,
 )
 from tokenwatcher_server.web.services import services_of
@@ -65,7 +63,7 @@ class ProjectsPage(msgspec.Struct, frozen=True):
     """Whether the viewer may make workspaces."""
 
 
-@get(PROJECTS, include_in_schema=False, exception_handlers={SignInNeeded: to_sign_in})
+@get(PROJECTS, include_in_schema=False)
 async def projects_page(request: AnyRequest) -> Response[str]:
     services, viewer = services_of(request), await viewer_of(request)
     now_us = services.clock.now_us()

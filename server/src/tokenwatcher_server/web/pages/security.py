@@ -8,7 +8,7 @@ from tokenwatcher_server.web.csp_reports import Seen
 from tokenwatcher_server.web.operations import check_up_server
 from tokenwatcher_server.web.pages.answer import Moment, answer_page
 from tokenwatcher_server.web.pages.links import SECURITY
-from tokenwatcher_server.web.pages.viewer import AnyRequest, SignInNeeded, to_sign_in, viewer_of
+from tokenwatcher_server.web.pages.viewer import AnyRequest, viewer_of
 from tokenwatcher_server.web.services import services_of
 
 WORDS = {"good": "good", "warning": "look at it", "wrong": "wrong"}
@@ -28,8 +28,7 @@ class SecurityPage(msgspec.Struct, frozen=True):
     violations: tuple[Seen, ...]
 
 
-@get(SECURITY, include_in_schema=False, right="settings.see",
-     exception_handlers={SignInNeeded: to_sign_in})  # fmt: skip
+@get(SECURITY, include_in_schema=False, right="settings.see")  # fmt: skip
 async def security_page(request: AnyRequest) -> Response[str]:
     services, viewer = services_of(request), await viewer_of(request)
     found = await check_up_server(services)

@@ -9,7 +9,7 @@ from tokenwatcher_server import __version__
 from tokenwatcher_server.settings import SETTINGS, Setting, Settings
 from tokenwatcher_server.web.pages.answer import Moment, answer_page
 from tokenwatcher_server.web.pages.links import SETTINGS_PAGE
-from tokenwatcher_server.web.pages.viewer import AnyRequest, SignInNeeded, to_sign_in, viewer_of
+from tokenwatcher_server.web.pages.viewer import AnyRequest, viewer_of
 from tokenwatcher_server.web.services import services_of
 
 UNCHANGED = Settings()
@@ -41,7 +41,7 @@ class SettingsPage(msgspec.Struct, frozen=True):
     shortcuts: tuple[tuple[str, str], ...]
 
 
-@get(SETTINGS_PAGE, include_in_schema=False, exception_handlers={SignInNeeded: to_sign_in})
+@get(SETTINGS_PAGE, include_in_schema=False)
 async def settings_page(request: AnyRequest) -> Response[str]:
     services, viewer = services_of(request), await viewer_of(request)
     shown = viewer.principal.may("settings.see")

@@ -14,10 +14,8 @@ from tokenwatcher_server.web.pages.keys import make_key, scopes_of
 from tokenwatcher_server.web.pages.links import START, event_address
 from tokenwatcher_server.web.pages.viewer import (
     AnyRequest,
-    SignInNeeded,
     Viewer,
     parameters_of,
-    to_sign_in,
     viewer_of,
 )
 from tokenwatcher_server.web.render import render
@@ -48,7 +46,7 @@ class StartPage(msgspec.Struct, frozen=True):
     """True where the page turns into the overview by itself."""
 
 
-@get(START, include_in_schema=False, exception_handlers={SignInNeeded: to_sign_in})
+@get(START, include_in_schema=False)
 async def start_page(request: AnyRequest) -> Response[str]:
     viewer = await viewer_of(request)
     moment = Moment(services_of(request).clock.now_us(), None)

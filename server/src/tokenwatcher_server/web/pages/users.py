@@ -15,10 +15,8 @@ from tokenwatcher_server.web.pages.controls import Choice, Controls, Picker, con
 from tokenwatcher_server.web.pages.links import EVENTS, EXPLORE, USERS, Pairs, kept, where
 from tokenwatcher_server.web.pages.viewer import (
     AnyRequest,
-    SignInNeeded,
     Viewer,
     parameters_of,
-    to_sign_in,
     viewer_of,
 )
 from tokenwatcher_server.web.services import services_of
@@ -70,7 +68,7 @@ class UsersPage(msgspec.Struct, frozen=True):
     """False where no call says who it was for."""
 
 
-@get(USERS, include_in_schema=False, exception_handlers={SignInNeeded: to_sign_in})
+@get(USERS, include_in_schema=False)
 async def users_page(request: AnyRequest) -> Response[str]:
     services = services_of(request)
     viewer = await viewer_of(request)

@@ -15,7 +15,7 @@ from tokenwatcher_server.events.query import Scope
 from tokenwatcher_server.kernel.errors import AppError, Kind, not_found
 from tokenwatcher_server.kernel.ids import ProjectId, WorkspaceId
 from tokenwatcher_server.usage.request import TAG, UsageRequest
-from tokenwatcher_server.web.auth import principal_of
+from tokenwatcher_server.web.auth import SAFE_METHODS, SIGN_IN_AGAIN, principal_of
 from tokenwatcher_server.web.csrf import token_of
 from tokenwatcher_server.web.frame import frame_of
 from tokenwatcher_server.web.render import NAV, NavGroup, PageFrame
@@ -28,7 +28,11 @@ SIGN_IN = "/login"
 
 
 class SignInNeeded(Exception):
-    """Nobody is signed in; the page is for somebody."""
+    """Nobody is signed in, or too long ago for this; the page is for somebody who is."""
+
+    def __init__(self, *, again: bool) -> None:
+        super().__init__()
+        self.again = again
 
 
 class Viewer(msgspec.Struct, frozen=True):
@@ -50,12 +54,12 @@ class Viewer(msgspec.Struct, frozen=True):
 
 
 async def viewer_of(request: AnyRequest) -> Viewer:
-    """Who looks. Raises SignInNeeded for nobody."""
+    """Who looks. Raises SignInNeeded for nobody, or one who has to sign in again."""
     try:
         principal = await principal_of(request)
     except AppError as error:
         if error.kind is Kind.UNAUTHENTICATED:
-            raise SignInNeeded from None
+            raise SignInNeeded(again=error.code == SIGN_IN_AGAIN) from None
         raise
     workspaces, projects = await _visible(request, principal.scope)
     names = dict(workspaces)
@@ -113,10 +117,12 @@ def parameters_of(request: AnyRequest) -> list[tuple[str, str]]:
     ]
 
 
-def to_sign_in(request: AnyRequest, _error: Exception) -> Response[Any]:
-    """Send a browser to the sign-in page, and back to this address afterwards."""
+def to_sign_in(request: AnyRequest, *, again: bool) -> Response[Any]:
+    """Send a browser to the sign-in page, and back afterwards: here, or to the form's page."""
     path = f"{request.scope['path']}?{request.scope['query_string'].decode('ascii', 'replace')}"
-    address = f"{SIGN_IN}?next={quote(path.rstrip('?'), safe='/')}"
+    if request.method not in SAFE_METHODS:
+        path = "/" + path.split("/")[1]
+    address = f"{SIGN_IN}?next={quote(path.rstrip('?'), safe='/')}{'&again=1' if again else ''}"
     if request.headers.get("hx-request") == "true":
         return Response("", status_code=401, headers={"HX-Redirect": address})
     return Redirect(address, status_code=303)
