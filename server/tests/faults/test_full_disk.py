@@ -49,6 +49,29 @@ def count(reading: httpx.Client) -> int:
 
 
 @pytest.mark.slow
+def test_a_disk_that_fills_up_takes_nothing_more_and_still_answers_questions(
+    small_disk: Path, new_instance: Any
+) -> None:
+    instance = new_instance(str(small_disk / "data"))
+    reader, acknowledged = instance.key("--kind", "read"), 0
+    with instance.client(instance.key()) as writing, instance.client(reader) as reading:
+        for _ in range(2_000):
+            response = writing.post("/api/ingest/batch", json={"events": events()})
+            if response.status_code != 200:
+                break
+            acknowledged += 200
+        assert (response.status_code, response.json()["code"]) == (503, "UNAVAILABLE")
+        assert acknowledged > 10_000
+        assert count(reading) == acknowledged
+        newest = reading.get("/api/events").json()["events"]
+        assert len(newest) == 50
+        assert reading.get("/readyz").status_code == 503
+        assert reading.get("/healthz").status_code == 200
+        assert count(reading) == acknowledged
+    assert instance.cli("store", "verify")["events"] == acknowledged
+
+
+@pytest.mark.slow
 def test_a_full_disk_refuses_and_recovers(small_disk: Path, new_instance: Any) -> None:
     instance = new_instance(str(small_disk / "data"))
     ballast = small_disk / "ballast"
@@ -69,7 +92,7 @@ def test_a_full_disk_refuses_and_recovers(small_disk: Path, new_instance: Any) -
         assert refused is not None
         assert refused.status_code == 503, refused.text
         assert int(refused.headers["retry-after"]) >= 1
-        assert reading.get("/api/stats").status_code in {200, 503}
+        assert count(reading) == acknowledged
         ballast.unlink()
         time.sleep(2)
         assert writing.post("/api/ingest/batch", json={"events": events()}).status_code == 200

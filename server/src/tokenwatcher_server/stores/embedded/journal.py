@@ -5,6 +5,7 @@ segment with the events. The Python driver gives up the interpreter at every ste
 statement, so each statement here handles a whole group in one step.
 """
 
+import shutil
 import sqlite3
 import struct
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,9 @@ from tokenwatcher_server.stores.embedded.files import touch_private
 
 APPLICATION_ID = 0x54574A4C
 VERSION = 1
+RESERVE_BYTES = 16 * 1024 * 1024
+"""Kept free on the disk: what was acknowledged must still fit into the columns, so that questions
+go on being answered while a full disk takes nothing new."""
 _HEADER_BYTES = 100
 DIGEST_BYTES = 16
 _SEGMENT = "sequence, kind, rows, total, committed_at, hash, body"
@@ -66,6 +70,7 @@ class Journal:
 
     def __init__(self, path: Path, clock: Clock) -> None:
         self._clock = clock
+        self._folder = path.parent
         self._connection = connect(path, create=True)
         self._workspaces = dict[str, int](
             self._connection.execute("select id, number from workspaces").fetchall()
@@ -140,6 +145,7 @@ class Journal:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         try:
+            self._check_room()
             self._connection.execute("begin immediate")
             yield
             self._connection.execute("commit")
@@ -149,6 +155,13 @@ class Journal:
         except BaseException:
             self._roll_back()
             raise
+
+    def _check_room(self) -> None:
+        free = shutil.disk_usage(self._folder).free
+        if free < RESERVE_BYTES:
+            raise StoreUnavailable(
+                f"the disk is nearly full: {free} bytes are free, and {RESERVE_BYTES} are kept"
+            )
 
     def _roll_back(self) -> None:
         if self._connection.in_transaction:
