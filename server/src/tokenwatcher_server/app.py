@@ -4,8 +4,9 @@ import asyncio
 import os
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -20,6 +21,9 @@ from tokenwatcher_server.access.rate_limits import RateLimits
 from tokenwatcher_server.access.secrets import session_secret
 from tokenwatcher_server.access.verifier import KeyVerifier
 from tokenwatcher_server.access.workspaces import DEFAULT, find_workspace
+from tokenwatcher_server.alerts.deliveries import Deliveries
+from tokenwatcher_server.alerts.sealing import Seal
+from tokenwatcher_server.alerts.watch import Watch
 from tokenwatcher_server.control.database import Database, control_url
 from tokenwatcher_server.control.migrate import migrate
 from tokenwatcher_server.ingest.commit import Committer
@@ -30,6 +34,8 @@ from tokenwatcher_server.kernel.errors import InstanceRefused
 from tokenwatcher_server.kernel.ids import KeyId
 from tokenwatcher_server.observability.logs import logger
 from tokenwatcher_server.observability.metrics import Metrics
+from tokenwatcher_server.outbound.gate import Gate
+from tokenwatcher_server.outbound.policy import Policy as OutboundPolicy
 from tokenwatcher_server.pricing.book import PriceBook
 from tokenwatcher_server.settings import Settings
 from tokenwatcher_server.stores import Progress, open_store
@@ -86,6 +92,11 @@ async def running_app(
         stack.push_async_callback(limits.close)
         await limits.open()
         secret = session_secret(settings.dashboard_session_secret, settings.data_dir)
+        gate, seal = _gate(settings), Seal(secret)
+        page = None if settings.public_url is None else f"{settings.public_url}/alerts"
+        deliveries = Deliveries(database, clock, gate, seal, page)
+        cooldown_seconds = settings.alert_cooldown_minutes * 60
+        watch = Watch(database, store, clock, deliveries, cooldown_seconds)
         services = Services(
             settings=settings,
             clock=clock,
@@ -102,11 +113,20 @@ async def running_app(
             csrf_secret=settings.csrf_secret.encode() if settings.csrf_secret else secret,
             limits=limits,
             violations=Violations(metrics, clock, limits, settings.trusted_proxies),
+            gate=gate,
+            seal=seal,
+            watch=watch,
+            deliveries=deliveries,
             parquet=parquet,
             local_token=secrets.token_urlsafe(32),
         )
-        upkeep = asyncio.create_task(_upkeep(services), name="upkeep")
-        stack.callback(upkeep.cancel)
+        for name, work in (
+            ("upkeep", _upkeep(services)),
+            ("watch", watch.run()),
+            ("deliveries", deliveries.run()),
+        ):
+            task = asyncio.create_task(work, name=name)
+            stack.push_async_callback(_stopped, task)
         welcome = await first_start(
             database,
             passwords,
@@ -117,6 +137,26 @@ async def running_app(
         )
         await _accept_fallback(services)
         yield App(services, build_application(services, _ingest(services)), welcome)
+
+
+async def _stopped(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+def _gate(settings: Settings) -> Gate:
+    """The one way out, where the operator's settings let it go."""
+    public = urlsplit(settings.public_url or "").hostname
+    own = {name.lower() for name in (*settings.allowed_hosts, *filter(None, [public]))}
+    policy = OutboundPolicy(
+        plain_http=settings.environment == "development",
+        allowed_names=frozenset(settings.webhook_allowed_hosts),
+        allowed_networks=settings.webhook_allowed_cidrs,
+        allowed_ports=frozenset(settings.webhook_allowed_ports),
+        own_names=frozenset(own),
+    )
+    return Gate(policy, timeout_seconds=settings.alert_webhook_timeout_ms / 1000)
 
 
 def _oidc(settings: Settings, clock: Clock) -> Provider | None:
@@ -160,6 +200,7 @@ def _ingest(services: Services) -> Ingest:
             allow_cost_override=settings.allow_ingest_cost_override,
         ),
         most_events=settings.ingest_max_batch_size,
+        touched=services.watch.touched,
     )
 
 

@@ -6,6 +6,7 @@ value never appears in a message.
 
 import os
 from collections.abc import Callable, Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 import msgspec
@@ -45,6 +46,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ingest_rate_limit_enabled: bool = True
     ingest_rate_limit_window_seconds: int = 60
     ingest_rate_limit_max_requests: int = 6_000
+    cron_secret: str | None = None
+    alert_cooldown_minutes: int = 60
+    alert_webhook_timeout_ms: int = 5_000
+    webhook_allowed_hosts: tuple[str, ...] = ()
+    webhook_allowed_cidrs: tuple[IPv4Network | IPv6Network, ...] = ()
+    webhook_allowed_ports: tuple[int, ...] = ()
     query_rate_limit_max_requests: int = 600
     query_timeout_ms: int = 10_000
     redis_url: str | None = None
@@ -109,6 +116,21 @@ def _list(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.lower() for name in _list(text))
+
+
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        return tuple(ip_network(part) for part in _list(text))
+    except ValueError:
+        raise ValueError("use networks such as 10.1.0.0/16, separated by commas") from None
+
+
+def _ports(text: str) -> tuple[int, ...]:
+    return tuple(map(_whole(1, 65_535), _list(text)))
+
+
 def _origin(text: str) -> str:
     return text.strip().removesuffix("/")
 
@@ -163,6 +185,18 @@ SETTINGS = (
     Setting("INGEST_RATE_LIMIT_MAX_REQUESTS", "ingest_rate_limit_max_requests",
             _whole(1, 100_000_000),
             "The most requests of one key in a window; an address without a valid key may make 120."),
+    Setting("CRON_SECRET", "cron_secret", _text,
+            "Lets a scheduler call POST /api/alerts/evaluate with it as bearer.", secret=True),
+    Setting("ALERT_COOLDOWN_MINUTES", "alert_cooldown_minutes", _whole(0, 10_080),
+            "How long an alert that was resolved stays silent before it tells again."),
+    Setting("ALERT_WEBHOOK_TIMEOUT_MS", "alert_webhook_timeout_ms", _whole(100, 60_000),
+            "How long sending one alert may take in all."),
+    Setting("WEBHOOK_ALLOWED_HOSTS", "webhook_allowed_hosts", _names,
+            "Servers of your own that alerts may be sent to, by name; *.example.com for all below."),
+    Setting("WEBHOOK_ALLOWED_CIDRS", "webhook_allowed_cidrs", _networks,
+            "Networks of your own that alerts may be sent to, such as 10.1.0.0/16."),
+    Setting("WEBHOOK_ALLOWED_PORTS", "webhook_allowed_ports", _ports,
+            "Ports that alerts may be sent to, beside 443 and 80."),
     Setting("QUERY_RATE_LIMIT_MAX_REQUESTS", "query_rate_limit_max_requests",
             _whole(1, 100_000_000),
             "The most questions a minute of one person or read key: /api/stats, query and events."),

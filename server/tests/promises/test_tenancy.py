@@ -105,7 +105,7 @@ def test_a_read_key_sees_its_own_workspace_and_changes_nothing(
 IDS = [NOBODYS_ID, "nonsense", "-1", str(2**64), "{}", NOBODYS_ID.upper(), "x" * 3000, "%00", "%ff"]
 
 
-@pytest.mark.parametrize("things", ["workspaces", "projects", "api-keys", "events"])
+@pytest.mark.parametrize("things", ["workspaces", "projects", "api-keys", "events", "alerts"])
 def test_an_id_of_nobody_is_not_found_whatever_its_form(signed_in: Browser, things: str) -> None:
     browser = signed_in()
     for identifier in IDS:

@@ -62,6 +62,7 @@ def dangers(settings: Settings) -> Iterator[SettingsError]:
     yield from _weak("DASHBOARD_SESSION_SECRET", settings.dashboard_session_secret)
     yield from _weak("CSRF_SECRET", settings.csrf_secret)
     yield from _weak("ROLLUP_REBUILD_SECRET", settings.rollup_rebuild_secret)
+    yield from _weak("CRON_SECRET", settings.cron_secret)
 
 
 def _is_embedded(database_url: str | None) -> bool:

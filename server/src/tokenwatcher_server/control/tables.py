@@ -186,3 +186,76 @@ rate_lines = Table(
     Column("content", Text, nullable=False),
     _instant("created_at"),
 )
+
+alert_rules = Table(
+    "alert_rules",
+    metadata,
+    _id(),
+    Column("workspace_id", ForeignKey("workspaces.id"), nullable=False),
+    Column("content", Text, nullable=False),  # the rule as JSON
+    _instant("created_at"),
+    Index("ix_alert_rules_workspace_id", "workspace_id"),
+)
+
+alert_standings = Table(
+    "alert_standings",  # what was told last: its key is what makes an alert fire once
+    metadata,
+    Column("rule_id", String(36), primary_key=True),
+    Column("step", Integer, primary_key=True),  # percent of the threshold
+    Column("subject", String(300), primary_key=True),
+    Column("window_start", BigInteger, primary_key=True),
+    Column("told", String(10), nullable=False),  # triggered, resolved
+    _instant("at"),
+)
+
+alert_history = Table(
+    "alert_history",
+    metadata,
+    _id(),
+    Column("workspace_id", ForeignKey("workspaces.id"), nullable=False),
+    Column("rule_id", String(36), nullable=False),  # outlives the rule
+    Column("content", Text, nullable=False),  # the alert as JSON
+    _instant("at"),
+    Index("ix_alert_history_workspace_id_at", "workspace_id", "at"),
+)
+
+alert_channels = Table(
+    "alert_channels",
+    metadata,
+    _id(),
+    Column("workspace_id", ForeignKey("workspaces.id"), nullable=False),
+    Column("kind", String(20), nullable=False),  # webhook, slack
+    Column("name", String(100), nullable=False),
+    Column("host", String(300), nullable=False),  # all of the URL that is shown
+    Column("sealed", LargeBinary, nullable=False),  # the URL and signing secrets, encrypted
+    Column("enabled", Boolean, nullable=False),
+    _instant("created_at"),
+    Index("ix_alert_channels_workspace_id", "workspace_id"),
+)
+
+alert_deliveries = Table(
+    "alert_deliveries",
+    metadata,
+    _id(),
+    Column("workspace_id", ForeignKey("workspaces.id"), nullable=False),
+    Column("channel_id", ForeignKey("alert_channels.id", ondelete="CASCADE"), nullable=False),
+    Column("content", Text, nullable=False),  # the alert as JSON
+    Column("state", String(10), nullable=False),  # pending, sent, dead
+    Column("attempts", Integer, nullable=False),
+    _instant("next_attempt_at"),
+    _instant("created_at"),
+    _instant("sent_at", nullable=True),
+    Index("ix_alert_deliveries_state_next_attempt_at", "state", "next_attempt_at"),
+    Index("ix_alert_deliveries_workspace_id_created_at", "workspace_id", "created_at"),
+)
+
+alert_attempts = Table(
+    "alert_attempts",
+    metadata,
+    Column("delivery_id", ForeignKey("alert_deliveries.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    _instant("at"),
+    Column("status", Integer, nullable=True),  # of HTTP; null: no answer came
+    Column("latency_ms", Integer, nullable=True),
+    Column("error", String(300), nullable=True),
+)

@@ -1,7 +1,7 @@
 """Everything that happens to events between the request's body and its acknowledgement."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -19,6 +19,7 @@ from tokenwatcher_server.ingest.receipt import (
 from tokenwatcher_server.ingest.scope import Policy, Projects, Writer, choose_projects, scope
 from tokenwatcher_server.kernel.clock import Clock
 from tokenwatcher_server.kernel.errors import AppError, Issue, Kind
+from tokenwatcher_server.kernel.ids import WorkspaceId
 from tokenwatcher_server.observability.metrics import Metrics
 
 LARGE_BODY_BYTES = 500_000
@@ -45,6 +46,8 @@ class Ingest(msgspec.Struct, frozen=True):
     metrics: Metrics
     policy: Policy
     most_events: int
+    touched: Callable[[WorkspaceId], None]
+    """Hears of every workspace that something was stored for."""
 
 
 async def accept_event(parts: Ingest, writer: Writer, body: bytes) -> EventReceipt:
@@ -78,6 +81,7 @@ async def _store(
     outcome = await parts.committer.commit(batch)
     if isinstance(outcome, Conflict):
         raise _conflict(outcome, single=single)
+    parts.touched(writer.workspace_id)
     _count(parts.metrics, batch, len(outcome.duplicates), decoded.unknown_fields)
     return batch, len(outcome.duplicates)
 

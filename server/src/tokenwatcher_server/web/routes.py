@@ -3,6 +3,8 @@
 from tokenwatcher_server.web.api import (
     account,
     admin,
+    alert_channels,
+    alerts,
     audit,
     auth,
     events,
@@ -77,6 +79,9 @@ ROUTES = (
     *keys.ROUTES,
     *members.ROUTES,
     *invitations.ROUTES,
+    # alerts
+    *alerts.ROUTES,
+    *alert_channels.ROUTES,
     # operations
     *audit.ROUTES,
     *admin.ROUTES,

@@ -10,12 +10,16 @@ from tokenwatcher_server.access.passwords import Passwords
 from tokenwatcher_server.access.projects import ProjectDirectory
 from tokenwatcher_server.access.rate_limits import RateLimits
 from tokenwatcher_server.access.verifier import KeyVerifier
+from tokenwatcher_server.alerts.deliveries import Deliveries
+from tokenwatcher_server.alerts.sealing import Seal
+from tokenwatcher_server.alerts.watch import Watch
 from tokenwatcher_server.control.database import Database
 from tokenwatcher_server.events.export import FileWriter
 from tokenwatcher_server.events.store import EventStore
 from tokenwatcher_server.ingest.commit import Committer
 from tokenwatcher_server.kernel.clock import Clock
 from tokenwatcher_server.observability.metrics import Metrics
+from tokenwatcher_server.outbound.gate import Gate
 from tokenwatcher_server.pricing.book import PriceBook
 from tokenwatcher_server.settings import Settings
 from tokenwatcher_server.web.csp_reports import Violations
@@ -38,6 +42,10 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     csrf_secret: bytes
     limits: RateLimits
     violations: Violations
+    gate: Gate
+    seal: Seal
+    watch: Watch
+    deliveries: Deliveries
     parquet: FileWriter
     local_token: str
     """Lets the command line of this machine ask the running server (see `web/api/local.py`)."""

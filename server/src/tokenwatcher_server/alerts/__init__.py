@@ -1,0 +1,1 @@
+"""Budgets that speak up: rules, their evaluation, and deliveries that arrive."""

@@ -1,0 +1,95 @@
+"""Channels in the control database: what people see of them, and what only a delivery sees."""
+
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+import msgspec
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tokenwatcher_server.alerts.channels.channel import Channel
+from tokenwatcher_server.alerts.sealing import Seal
+from tokenwatcher_server.control.tables import alert_channels
+
+MOST_CHANNELS = 50
+"""In one workspace."""
+
+
+class Listed(msgspec.Struct, frozen=True, rename="camel"):
+    """A channel without its secrets: of the URL, the host alone."""
+
+    id: str
+    workspace_id: str
+    kind: str
+    name: str
+    host: str
+    enabled: bool
+    created_at: int
+
+
+class _Sealed(msgspec.Struct, frozen=True):
+    url: str
+    secrets: tuple[str, ...]
+
+
+async def add_channel(
+    connection: AsyncConnection, seal: Seal, listed: Listed, channel: Channel
+) -> None:
+    content = msgspec.json.encode(_Sealed(channel.url, channel.secrets)).decode()
+    sealed = seal.close(content, listed.id)
+    values = msgspec.structs.asdict(listed) | {"sealed": sealed}
+    await connection.execute(insert(alert_channels).values(values))
+
+
+def host_of(url: str) -> str:
+    return (urlsplit(url).hostname or "")[:300]
+
+
+_LISTED = [alert_channels.c[name] for name in Listed.__struct_fields__]
+
+
+async def list_channels(connection: AsyncConnection, workspaces: Sequence[str]) -> list[Listed]:
+    query = (
+        select(*_LISTED)
+        .where(alert_channels.c.workspace_id.in_(workspaces))
+        .order_by(alert_channels.c.created_at, alert_channels.c.id)
+    )
+    return [Listed(**row) for row in (await connection.execute(query)).mappings()]
+
+
+async def find_channel(connection: AsyncConnection, channel_id: str) -> Listed | None:
+    query = select(*_LISTED).where(alert_channels.c.id == channel_id)
+    row = (await connection.execute(query)).mappings().one_or_none()
+    return None if row is None else Listed(**row)
+
+
+async def open_channel(
+    connection: AsyncConnection, seal: Seal, channel_id: str, page: str | None
+) -> Channel | None:
+    """A channel that is on, with its secrets. Raises AppError (409) where they can't be opened."""
+    query = select(alert_channels).where(
+        alert_channels.c.id == channel_id, alert_channels.c.enabled
+    )
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        return None
+    content = msgspec.json.decode(seal.open(row.sealed, row.id), type=_Sealed)
+    return Channel(
+        id=row.id,
+        kind=row.kind,
+        name=row.name,
+        url=content.url,
+        secrets=content.secrets,
+        page=page,
+    )
+
+
+async def switch_channel(connection: AsyncConnection, channel_id: str, *, on: bool) -> None:
+    await connection.execute(
+        update(alert_channels).where(alert_channels.c.id == channel_id).values(enabled=on)
+    )
+
+
+async def delete_channel(connection: AsyncConnection, channel_id: str) -> None:
+    """Remove a channel, with what is waiting to be sent to it."""
+    await connection.execute(delete(alert_channels).where(alert_channels.c.id == channel_id))

@@ -1,0 +1,12 @@
+"""The kinds of channels. A new kind is one file and one line here."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from tokenwatcher_server.alerts.alert import Alert
+from tokenwatcher_server.alerts.channels import slack, webhook
+from tokenwatcher_server.alerts.channels.channel import Channel, Message
+
+Write = Callable[[Alert, Channel, int], Message]
+
+KINDS: Final[Mapping[str, Write]] = {"webhook": webhook.write, "slack": slack.write}

@@ -1,0 +1,125 @@
+"""Sends what is owed: claimed, sent, and only then marked as sent.
+
+1. Claim what is due, in a transaction of its own.
+2. Send each through the gate, many at once, so that dead receivers hold up nobody.
+3. Note the attempt; where it failed, when to try again, for a day.
+"""
+
+import asyncio
+import random
+import time
+
+from tokenwatcher_server.alerts import outbox
+from tokenwatcher_server.alerts.channel_store import open_channel, switch_channel
+from tokenwatcher_server.alerts.channels import KINDS
+from tokenwatcher_server.alerts.channels.channel import Channel
+from tokenwatcher_server.alerts.outbox import Attempt, Delivery
+from tokenwatcher_server.alerts.sealing import Seal
+from tokenwatcher_server.control.database import Database
+from tokenwatcher_server.kernel.clock import HOUR_US, MICROSECONDS, Clock
+from tokenwatcher_server.kernel.errors import AppError
+from tokenwatcher_server.observability.logs import logger
+from tokenwatcher_server.outbound.errors import NotSent
+from tokenwatcher_server.outbound.gate import Gate
+
+MOST_AT_ONCE = 200
+WAITS = (5, 30, 120, 600, 1_800, 7_200, 21_600, 54_000)
+"""Seconds between attempts, nine of them in about a day."""
+JITTER = 0.1
+LONGEST_SLEEP_SECONDS = 5.0
+GONE = 410
+"""A receiver that answers this wants nothing more: its channel is turned off."""
+
+
+class Deliveries:
+    """The task that sends. Any number of processes may run one on the same database."""
+
+    def __init__(
+        self, database: Database, clock: Clock, gate: Gate, seal: Seal, page: str | None
+    ) -> None:
+        self._database, self._clock = database, clock
+        self._gate, self._seal, self._page = gate, seal, page
+        self._owed = asyncio.Event()
+        self._tidied_at = 0
+
+    def nudge(self) -> None:
+        """Something may be owed now."""
+        self._owed.set()
+
+    async def run(self) -> None:
+        """Send for as long as the server runs."""
+        while True:
+            try:
+                while await self.send_due():
+                    pass
+                await self._tidy()
+            except Exception:  # noqa: BLE001 - what is owed stays owed, and is tried again
+                logger().exception("alerts can't be delivered now")
+            self._owed.clear()
+            try:
+                await asyncio.wait_for(self._owed.wait(), LONGEST_SLEEP_SECONDS)
+            except TimeoutError:
+                continue
+
+    async def send_due(self) -> int:
+        """Try everything that is due once; says how much that was."""
+        async with self._database.reading() as connection:
+            due = await outbox.next_due(connection)
+        if due is None or due > self._clock.now_us():
+            return 0
+        async with self._database.transaction() as connection:
+            claimed = await outbox.claim(connection, self._clock.now_us(), MOST_AT_ONCE)
+        await asyncio.gather(*(self._deliver(delivery) for delivery in claimed))
+        return len(claimed)
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        number = delivery.attempts + 1
+        status: int | None = None
+        latency_ms: int | None = None
+        error: str | None = None
+        again_at = self._next_attempt(number)
+        try:
+            async with self._database.reading() as connection:
+                channel = await open_channel(
+                    connection, self._seal, delivery.channel_id, self._page
+                )
+            if channel is None:
+                error, again_at = "The channel is off.", None
+            else:
+                status, latency_ms = await self._send(delivery, channel)
+                if not 200 <= status < 300:
+                    error = f"The receiver answered {status}."
+        except NotSent as failed:
+            logger().info("an alert was not delivered", reason=failed.reason)
+            error = str(failed)
+        except AppError as failed:
+            error, again_at = failed.message, None
+        attempt = Attempt(number, self._clock.now_us(), status, latency_ms, error)
+        async with self._database.transaction() as connection:
+            if status == GONE:
+                again_at = None
+                await switch_channel(connection, delivery.channel_id, on=False)
+            if error is None:
+                again_at = None
+            await outbox.settle(connection, delivery, attempt, again_at=again_at)
+
+    async def _send(self, delivery: Delivery, channel: Channel) -> tuple[int, int]:
+        message = KINDS[channel.kind](delivery.alert, channel, int(time.time()))
+        answer = await self._gate.send(
+            "POST", channel.url, headers=message.headers, body=message.body
+        )
+        return answer.status, answer.latency_ms
+
+    def _next_attempt(self, number: int) -> int | None:
+        if number > len(WAITS):
+            return None
+        seconds = WAITS[number - 1] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
+        return self._clock.now_us() + round(seconds * MICROSECONDS)
+
+    async def _tidy(self) -> None:
+        now_us = self._clock.now_us()
+        if abs(now_us - self._tidied_at) < HOUR_US:
+            return
+        self._tidied_at = now_us
+        async with self._database.transaction() as connection:
+            await outbox.forget_old_deliveries(connection, now_us)

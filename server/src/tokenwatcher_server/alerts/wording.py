@@ -1,0 +1,32 @@
+"""An alert in words, for people."""
+
+from tokenwatcher_server.alerts.alert import Alert
+
+_WHAT = {
+    "hourly_cost": "spend this hour",
+    "daily_cost": "spend today",
+    "weekly_cost": "spend this week",
+    "monthly_cost": "spend this month",
+    "daily_tokens": "tokens today",
+    "model_daily_cost": "spend on the model today",
+    "user_daily_cost": "spend of one user today",
+    "tag_cost": "spend by tag today",
+    "error_rate": "failed calls in the last hour",
+    "latency_p95": "p95 latency in the last hour",
+    "unpriced_events": "events without a price today",
+}
+_SHAPES = {"usd": "${}", "percent": "{} %", "ms": "{} ms", "tokens": "{} tokens", "events": "{}"}
+
+
+def headline(alert: Alert) -> str:
+    """`Chat budget: spend today is $12.5 of $10 (gpt-4o)`."""
+    about = ", ".join(filter(None, (alert.subject, alert.provider, alert.model)))
+    said = "is back to" if alert.state == "resolved" else "is"
+    value, threshold = amount(alert.value, alert.unit), amount(alert.threshold, alert.unit)
+    text = f"{alert.rule_name}: {_WHAT[alert.type]} {said} {value} of {threshold}"
+    text += f" ({about})" if about else ""
+    return f"[test] {text}" if alert.state == "test" else text
+
+
+def amount(text: str, unit: str) -> str:
+    return _SHAPES[unit].format(text)

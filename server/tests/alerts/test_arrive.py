@@ -1,0 +1,225 @@
+"""An alert arrives: soon, once, signed, and again where the receiver was away."""
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+from standardwebhooks.webhooks import Webhook
+
+# gpt-4o: $2.50 a million tokens in, so 400,000 of them are a dollar
+DOLLAR = {"provider": "openai", "model": "gpt-4o", "inputTokens": 400_000, "outputTokens": 0}
+
+
+def add_channel(admin: httpx.Client, workspace_id: str, url: str, kind: str = "webhook") -> Any:
+    body = {"workspaceId": workspace_id, "kind": kind, "name": "our pager", "url": url}
+    answer = admin.post("/api/alert-channels", json=body)
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def add_rule(admin: httpx.Client, workspace_id: str, **body: Any) -> Any:
+    rule = {"workspaceId": workspace_id, "name": "Budget", "type": "daily_cost", "threshold": "10"}
+    answer = admin.post("/api/alerts", json=rule | body)
+    assert answer.status_code == 201, answer.text
+    return answer.json()["alert"]
+
+
+def spend(watching: Any, dollars: int, **fields: Any) -> None:
+    with watching.client(watching.key()) as app:
+        events = [DOLLAR | fields] * dollars
+        answer = app.post("/api/ingest/batch", json={"events": events})
+        assert answer.status_code == 200, answer.text
+
+
+def test_a_budget_that_is_passed_tells_its_receiver_within_seconds_and_signed(
+    watching: Any, admin: httpx.Client, workspace_id: str, receiver: Any
+) -> None:
+    made = add_channel(admin, workspace_id, receiver.url)
+    rule = add_rule(admin, workspace_id, steps=[50, 100])
+    spend(watching, 4)
+    time.sleep(2)
+    assert receiver.received == []
+    began = time.monotonic()
+    spend(watching, 2)
+    [half] = receiver.wait_for(1)
+    assert time.monotonic() - began < 5
+    assert (half["event"], half["alertId"]) == ("tokenwatcher.alert.triggered", rule["id"])
+    assert (half["thresholdExact"], half["valueExact"]) == ("5", "6")
+    spend(watching, 4)
+    bodies = receiver.wait_for(2)
+    assert [body["thresholdExact"] for body in bodies] == ["5", "10"]
+    headers, body = receiver.received[0]
+    verified = Webhook(made["signingSecret"]).verify(body, headers)
+    assert verified["alertName"] == "Budget"
+    spend(watching, 3)
+    time.sleep(2)
+    assert len(receiver.received) == 2
+    history = admin.get("/api/alerts/history").json()["history"]
+    assert [one["threshold"] for one in history] == ["10", "5"]
+    [measured, *_] = [admin.get(f"/api/alerts/{rule['id']}").json()["now"]]
+    assert (measured["value"], measured["percent"]) == ("13", 130)
+
+
+def test_a_hundred_requests_at_once_make_one_alert(
+    watching: Any, admin: httpx.Client, workspace_id: str, receiver: Any
+) -> None:
+    add_channel(admin, workspace_id, receiver.url)
+    add_rule(admin, workspace_id)
+    raw = watching.key()
+
+    def send(_: int) -> int:
+        with watching.client(raw) as app:
+            return int(app.post("/api/ingest", json=DOLLAR).status_code)
+
+    with ThreadPoolExecutor(8) as threads:
+        assert set(threads.map(send, range(100))) == {200}
+    receiver.wait_for(1)
+    for _ in range(3):
+        assert admin.post("/api/alerts/evaluate").json()["alerts"] == 0
+    time.sleep(1.5)
+    assert len(receiver.received) == 1
+
+
+def test_a_restart_neither_repeats_nor_forgets(
+    watching: Any, admin: httpx.Client, workspace_id: str, receiver: Any
+) -> None:
+    add_channel(admin, workspace_id, receiver.url)
+    add_rule(admin, workspace_id, steps=[50, 100])
+    receiver.statuses = [503]
+    spend(watching, 6)
+    receiver.wait_for(1)
+    watching.process.kill()
+    watching.process.communicate()
+    watching.start()
+    bodies = receiver.wait_for(2, seconds=20)
+    assert [body["thresholdExact"] for body in bodies] == ["5", "5"]
+    assert len({headers["webhook-id"] for headers, _ in receiver.received}) == 1
+    spend(watching, 5)
+    assert [body["thresholdExact"] for body in receiver.wait_for(3)] == ["5", "5", "10"]
+
+
+def test_each_user_over_the_limit_is_told_of_once(
+    watching: Any, admin: httpx.Client, workspace_id: str, receiver: Any
+) -> None:
+    add_channel(admin, workspace_id, receiver.url)
+    add_rule(admin, workspace_id, type="user_daily_cost", threshold="3")
+    spend(watching, 3, userId="ann")
+    spend(watching, 2, userId="ben")
+    spend(watching, 5)
+    [about] = receiver.wait_for(1)
+    assert (about["subject"], about["valueExact"]) == ("ann", "3")
+    spend(watching, 1, userId="ben")
+    assert {body["subject"] for body in receiver.wait_for(2)} == {"ann", "ben"}
+
+
+def test_slack_gets_words_and_no_markup_of_a_strangers_name(
+    watching: Any, admin: httpx.Client, workspace_id: str, receiver: Any
+) -> None:
+    made = add_channel(admin, workspace_id, receiver.url, kind="slack")
+    assert made["signingSecret"] is None
+    add_rule(admin, workspace_id, type="tag_cost", tagKey="team", threshold="1")
+    spend(watching, 1, tags={"team": "<!channel> & <https://evil.example|us>"})
+    [told] = receiver.wait_for(1)
+    said = json.dumps(told)
+    assert "$1 of $1" in told["text"]
+    assert "<!channel>" not in said
+    assert "&lt;!channel&gt; &amp;" in told["text"]
+
+
+def test_a_test_alert_really_arrives_and_says_that_it_is_one(
+    admin: httpx.Client, workspace_id: str, receiver: Any
+) -> None:
+    add_channel(admin, workspace_id, receiver.url)
+    rule = add_rule(admin, workspace_id)
+    answer = admin.post(f"/api/alerts/{rule['id']}/test").json()
+    assert len(answer["deliveries"]) == 1
+    [told] = receiver.wait_for(1)
+    assert told["event"] == "tokenwatcher.alert.test"
+    deliveries = _settled(admin)
+    assert [(one["state"], one["attempts"][0]["status"]) for one in deliveries] == [("sent", 200)]
+    again = admin.post(f"/api/alert-deliveries/{deliveries[0]['id']}/retry")
+    assert again.status_code == 200
+    receiver.wait_for(2)
+    assert len({headers["webhook-id"] for headers, _ in receiver.received}) == 1
+
+
+def test_a_receiver_that_is_gone_turns_its_channel_off(
+    admin: httpx.Client, workspace_id: str, receiver: Any
+) -> None:
+    add_channel(admin, workspace_id, receiver.url)
+    rule = add_rule(admin, workspace_id)
+    receiver.statuses = [410]
+    admin.post(f"/api/alerts/{rule['id']}/test")
+    receiver.wait_for(1)
+    [delivery] = _settled(admin)
+    assert (delivery["state"], delivery["attempts"][0]["error"]) == (
+        "dead",
+        "The receiver answered 410.",
+    )
+    [channel] = admin.get("/api/alert-channels").json()["channels"]
+    assert channel["enabled"] is False
+
+
+def test_a_scheduler_with_the_cron_secret_may_evaluate_and_nobody_else(watching: Any) -> None:
+    with watching.client() as scheduler:
+        for bearer, status in (("wrong", 401), (watching.environment["CRON_SECRET"], 200)):
+            headers = {"Authorization": f"Bearer {bearer}"}
+            answer = scheduler.post("/api/alerts/evaluate", headers=headers)
+            assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.2/hook",
+        "http://localhost:1/hook",
+        "https://169.254.169.254/latest/meta-data",
+        "https://0x7f000001/",
+        "https://[::ffff:10.0.0.1]/",
+        "ftp://example.com/",
+        "https://user:pass@example.com/",
+        "nonsense",
+    ],
+)
+def test_a_channel_to_a_private_address_is_refused_when_it_is_saved(
+    admin: httpx.Client, workspace_id: str, url: str
+) -> None:
+    body = {"workspaceId": workspace_id, "kind": "webhook", "name": "inside", "url": url}
+    answer = admin.post("/api/alert-channels", json=body)
+    assert answer.status_code == 400, answer.text
+    assert admin.get("/api/alert-channels").json()["channels"] == []
+
+
+def test_the_url_and_the_signing_secret_are_never_shown_logged_or_stored_in_the_clear(
+    watching: Any, admin: httpx.Client, workspace_id: str, receiver: Any
+) -> None:
+    url = receiver.url + "/T0000/marked-and-secret"
+    made = add_channel(admin, workspace_id, url)
+    rule = add_rule(admin, workspace_id)
+    admin.post(f"/api/alerts/{rule['id']}/test")
+    receiver.wait_for(1)
+    shown = "".join(
+        admin.get(path).text
+        for path in ("/api/alert-channels", "/api/alert-deliveries", "/api/audit-log", "/metrics")
+    )
+    files = b"".join(
+        (watching.data_dir / name).read_bytes() for name in ("control.db", "control.db-wal")
+    )
+    for secret in ("marked-and-secret", made["signingSecret"]):
+        assert secret not in shown
+        assert secret not in watching.log
+        assert secret.encode() not in files
+
+
+def _settled(admin: httpx.Client) -> Any:
+    """The deliveries, once none is pending."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        found = admin.get("/api/alert-deliveries").json()["deliveries"]
+        if found and all(one["state"] != "pending" for one in found):
+            return found
+        time.sleep(0.05)
+    raise AssertionError(found)

@@ -1,0 +1,89 @@
+"""What a rule may be, and who may make one."""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+Browser = Callable[..., httpx.Client]
+BUDGET = {"name": "Budget", "type": "monthly_cost", "threshold": "100.5"}
+
+
+def home(browser: httpx.Client) -> str:
+    return str(browser.get("/api/workspaces").json()["workspaces"][0]["id"])
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"threshold": "0"}, "threshold"),
+        ({"threshold": "-1"}, "threshold"),
+        ({"threshold": "0.0000000000001"}, "threshold"),
+        ({"threshold": "1e400"}, "threshold"),
+        ({"threshold": "NaN"}, "threshold"),
+        ({"steps": []}, "steps"),
+        ({"steps": [100, 50]}, "steps"),
+        ({"steps": [0]}, "steps"),
+        ({"type": "model_daily_cost"}, "model"),
+        ({"type": "tag_cost"}, "tagKey"),
+        ({"tagKey": "team"}, "tagKey"),
+        ({"timezone": "Mars/Olympus"}, "timezone"),
+        ({"timezone": "../../etc/passwd"}, "timezone"),
+        ({"channelIds": ["nobody's"]}, "channelIds"),
+    ],
+)
+def test_a_rule_that_makes_no_sense_is_refused_by_the_name_of_its_field(
+    signed_in: Browser, change: dict[str, Any], field: str
+) -> None:
+    browser = signed_in()
+    answer = browser.post("/api/alerts", json={"workspaceId": home(browser)} | BUDGET | change)
+    assert answer.status_code == 400, answer.text
+    assert field in [issue["path"] for issue in answer.json()["issues"]]
+
+
+def test_a_rule_is_made_changed_and_removed_and_each_is_written_down(signed_in: Browser) -> None:
+    browser = signed_in()
+    made = browser.post("/api/alerts", json={"workspaceId": home(browser)} | BUDGET).json()["alert"]
+    assert (made["threshold"], made["unit"], made["steps"]) == ("100.5", "usd", [100])
+    address = f"/api/alerts/{made['id']}"
+    changed = browser.patch(address, json={"threshold": 80, "steps": [50, 100]}).json()["alert"]
+    assert (changed["threshold"], changed["steps"]) == ("80", [50, 100])
+    assert browser.patch(address, json={"threshold": 0}).status_code == 400
+    assert made["id"] in [one["id"] for one in browser.get("/api/alerts").json()["alerts"]]
+    assert browser.delete(address).status_code == 204
+    assert browser.get(address).status_code == 404
+    query = {"objectKind": "alert", "objectId": made["id"]}
+    entries = browser.get("/api/audit-log", params=query).json()["entries"]
+    assert [entry["action"] for entry in entries] == [
+        "alert.remove",
+        "alert.change",
+        "alert.create",
+    ]
+
+
+def test_a_viewer_sees_rules_and_changes_none(signed_in: Browser, person: Browser) -> None:
+    owner, viewer = signed_in(), person("viewer")
+    body = {"workspaceId": home(owner)} | BUDGET
+    made = owner.post("/api/alerts", json=body).json()["alert"]
+    assert viewer.get(f"/api/alerts/{made['id']}").status_code == 200
+    assert viewer.post("/api/alerts", json=body).status_code == 403
+    assert viewer.patch(f"/api/alerts/{made['id']}", json={"enabled": False}).status_code == 403
+    assert viewer.delete(f"/api/alerts/{made['id']}").status_code == 403
+    assert viewer.post(f"/api/alerts/{made['id']}/test").status_code == 403
+    assert viewer.get("/api/alert-channels").status_code == 403
+    assert viewer.get("/api/alert-deliveries").status_code == 403
+    owner.delete(f"/api/alerts/{made['id']}")
+
+
+def test_a_rule_of_another_workspace_is_not_there(signed_in: Browser, person: Browser) -> None:
+    owner = signed_in()
+    theirs = owner.post("/api/workspaces", json={"name": "Elsewhere"}).json()["workspace"]["id"]
+    made = owner.post("/api/alerts", json={"workspaceId": theirs} | BUDGET).json()["alert"]
+    stranger = person("admin")
+    address = f"/api/alerts/{made['id']}"
+    assert stranger.get(address).status_code == 404
+    assert stranger.patch(address, json={"enabled": False}).status_code == 404
+    assert stranger.delete(address).status_code == 404
+    assert stranger.post("/api/alerts", json={"workspaceId": theirs} | BUDGET).status_code == 404
+    assert made["id"] not in stranger.get("/api/alerts").text
