@@ -19,6 +19,7 @@ PAGES = {
     "explore-nothing": "/explore?measures=cost&groupBy=userId&model=nobody-calls-this",
     "users": "/users",
     "models": "/models",
+    "alerts": "/alerts",
     "prices": "/prices?provider=a&model=b",
     "settings": "/settings",
     "security": "/settings/security",

@@ -17,6 +17,7 @@ Opener = Callable[..., AbstractContextManager[Page]]
         ("/events", "Events"),
         ("/users", "Users"),
         ("/models", "Models"),
+        ("/alerts", "Alerts"),
         ("/projects", "Projects"),
         ("/keys", "API keys"),
         ("/prices", "Prices"),

@@ -2,9 +2,9 @@
 
 from tokenwatcher_server.alerts.alert import Alert
 
-_WHAT = {
-    "hourly_cost": "spend this hour",
+WHAT = {
     "daily_cost": "spend today",
+    "hourly_cost": "spend this hour",
     "weekly_cost": "spend this week",
     "monthly_cost": "spend this month",
     "daily_tokens": "tokens today",
@@ -23,7 +23,7 @@ def headline(alert: Alert) -> str:
     about = ", ".join(filter(None, (alert.subject, alert.provider, alert.model)))
     said = "is back to" if alert.state == "resolved" else "is"
     value, threshold = amount(alert.value, alert.unit), amount(alert.threshold, alert.unit)
-    text = f"{alert.rule_name}: {_WHAT[alert.type]} {said} {value} of {threshold}"
+    text = f"{alert.rule_name}: {WHAT[alert.type]} {said} {value} of {threshold}"
     text += f" ({about})" if about else ""
     return f"[test] {text}" if alert.state == "test" else text
 

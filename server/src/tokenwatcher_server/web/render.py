@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Request
 
 from tokenwatcher_server.access.roles import Right
+from tokenwatcher_server.alerts.wording import amount
 from tokenwatcher_server.kernel import clock, money
 from tokenwatcher_server.usage import text
 from tokenwatcher_server.web.errors import Problem
@@ -48,6 +49,7 @@ NAV = (
             NavEntry("Events", "/events", "e"),
             NavEntry("Users", "/users", "u"),
             NavEntry("Models", "/models", "m"),
+            NavEntry("Alerts", "/alerts", "a"),
         ),
     ),
     NavGroup(
@@ -105,6 +107,7 @@ def environment() -> Environment:
     )
     made.globals["static"] = static_url
     made.filters |= {
+        "amount": amount,
         "money_parts": text.money_parts,
         "money": text.money,
         "money_short": text.money_short,

@@ -20,6 +20,7 @@ from tokenwatcher_server.web.api import (
     workspaces,
 )
 from tokenwatcher_server.web.pages import account as account_page
+from tokenwatcher_server.web.pages import alerts as alerts_page
 from tokenwatcher_server.web.pages import (
     assets,
     event,
@@ -51,6 +52,7 @@ ROUTES = (
     *event.ROUTES,
     *users.ROUTES,
     *models.ROUTES,
+    *alerts_page.ROUTES,
     *projects_page.ROUTES,
     *keys_page.ROUTES,
     *prices.ROUTES,

@@ -30,6 +30,7 @@ PROJECTS = "/projects"
 MEMBERS = "/members"
 ACCOUNT = "/account"
 AUDIT_LOG = "/audit-log"
+ALERTS = "/alerts"
 EVENTS = "/events"
 PERIODS = ((1, "Today"), (7, "7 d"), (30, "30 d"), (90, "90 d"))
 
