@@ -62,6 +62,21 @@ def test_a_rule_is_made_changed_and_removed_and_each_is_written_down(signed_in: 
     ]
 
 
+def test_what_is_removed_takes_its_alerts_with_it(signed_in: Browser) -> None:
+    browser = signed_in()
+    made = browser.post("/api/workspaces", json={"name": "Short-lived"}).json()["workspace"]["id"]
+    project = {"workspaceId": made, "name": "Pilot"}
+    project_id = browser.post("/api/projects", json=project).json()["project"]["id"]
+    whole = browser.post("/api/alerts", json={"workspaceId": made} | BUDGET).json()["alert"]["id"]
+    body = {"workspaceId": made, "projectId": project_id} | BUDGET
+    part = browser.post("/api/alerts", json=body).json()["alert"]["id"]
+    assert browser.delete(f"/api/projects/{project_id}").status_code == 204
+    assert browser.get(f"/api/alerts/{part}").status_code == 404
+    assert browser.get(f"/api/alerts/{whole}").status_code == 200
+    assert browser.delete(f"/api/workspaces/{made}").status_code == 204
+    assert browser.get(f"/api/alerts/{whole}").status_code == 404
+
+
 def test_a_viewer_sees_rules_and_changes_none(signed_in: Browser, person: Browser) -> None:
     owner, viewer = signed_in(), person("viewer")
     body = {"workspaceId": home(owner)} | BUDGET

@@ -8,6 +8,11 @@ from tokenwatcher_server.access.names import checked_name
 from tokenwatcher_server.access.projects import create_project
 from tokenwatcher_server.access.slugs import slug_of
 from tokenwatcher_server.control.tables import (
+    alert_channels,
+    alert_deliveries,
+    alert_history,
+    alert_rules,
+    alert_standings,
     api_keys,
     invitations,
     memberships,
@@ -62,10 +67,22 @@ async def rename_workspace(
     )
 
 
+_REMOVED_WITH_IT = (
+    memberships,
+    invitations,
+    alert_history,
+    alert_rules,
+    alert_deliveries,
+    alert_channels,
+    projects,
+)
+
+
 async def delete_workspace(connection: AsyncConnection, workspace_id: WorkspaceId) -> None:
     """Remove an empty workspace; raises AppError (409) while it has keys that hold.
 
-    Revoked keys go with it, as do its members and invitations. Whether it has events is for the caller to check.
+    Revoked keys go with it, as do its members, invitations and alerts. Whether it has events is
+    for the caller to check.
     """
     holding = select(func.count()).where(
         api_keys.c.workspace_id == workspace_id, api_keys.c.revoked_at.is_(None)
@@ -75,6 +92,8 @@ async def delete_workspace(connection: AsyncConnection, workspace_id: WorkspaceI
             Kind.CONFLICT, "STILL_IN_USE", "The workspace still has API keys; revoke them first."
         )
     await connection.execute(delete(api_keys).where(api_keys.c.workspace_id == workspace_id))
-    for table in (memberships, invitations, projects):
+    rules = select(alert_rules.c.id).where(alert_rules.c.workspace_id == workspace_id)
+    await connection.execute(delete(alert_standings).where(alert_standings.c.rule_id.in_(rules)))
+    for table in _REMOVED_WITH_IT:
         await connection.execute(delete(table).where(table.c.workspace_id == workspace_id))
     await connection.execute(delete(workspaces).where(workspaces.c.id == workspace_id))

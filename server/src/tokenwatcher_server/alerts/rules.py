@@ -59,6 +59,15 @@ async def delete_rule(connection: AsyncConnection, rule_id: str) -> None:
     await connection.execute(delete(alert_rules).where(alert_rules.c.id == rule_id))
 
 
+async def delete_rules_of_project(
+    connection: AsyncConnection, workspace_id: str, project_id: str
+) -> None:
+    """Remove the rules that watch a project which is removed."""
+    for rule in await list_rules(connection, [workspace_id]):
+        if rule.project_id == project_id:
+            await delete_rule(connection, rule.id)
+
+
 async def standings(
     connection: AsyncConnection, rule_ids: Sequence[str]
 ) -> dict[str, dict[Place, Standing]]:

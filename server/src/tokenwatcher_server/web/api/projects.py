@@ -10,6 +10,7 @@ from tokenwatcher_server.access import projects as access
 from tokenwatcher_server.access.principal import Principal
 from tokenwatcher_server.access.projects import Environment, Project
 from tokenwatcher_server.access.workspaces import DEFAULT
+from tokenwatcher_server.alerts.rules import delete_rules_of_project
 from tokenwatcher_server.control.audit import Entry
 from tokenwatcher_server.events.query import Scope
 from tokenwatcher_server.kernel.clock import iso
@@ -165,6 +166,7 @@ async def delete_project(request: AnyRequest, principal: Caller, project_id: Fro
         )
     async with services.database.transaction() as connection:
         await access.delete_project(connection, found.id)
+        await delete_rules_of_project(connection, found.workspace_id, found.id)
         await note(connection, request, principal, _entry("remove", found, before=view(found)))
     services.projects.forget()
     services.keys.forget()
