@@ -81,6 +81,7 @@ def test_demo_from_the_link_to_ctrl_c(tmp_path: Path) -> None:
                 stats = client.get("/api/stats?days=90").json()
                 assert stats["overview"]["callCount"] >= 2000
                 assert stats["overview"]["unpricedCount"] > 0
+                assert "All of it, this month" in client.get("/alerts").text
             with httpx.Client(base_url=demo.url) as stranger:
                 assert use(demo, stranger).status_code == 401
             time.sleep(2)

@@ -19,7 +19,7 @@ from tokenwatcher_server.app import App
 from tokenwatcher_server.cli.instance import settings_of
 from tokenwatcher_server.cli.serve import start
 from tokenwatcher_server.demo.company import COMPANY
-from tokenwatcher_server.demo.founding import Company, found_company
+from tokenwatcher_server.demo.founding import Company, found_budgets, found_company
 from tokenwatcher_server.demo.history import DAYS, Plan
 from tokenwatcher_server.demo.load import load_history
 from tokenwatcher_server.demo.state import DemoState, read_state, write_state
@@ -68,6 +68,8 @@ async def _demonstrate(services: Services, url: str, events: int, *, traffic: bo
     """Load the history, start the traffic, say where to look; runs until it is cancelled."""
     company = await found_company(services.database, services.clock.now_us())
     await _load_once(services, company, events)
+    await found_budgets(services.database, company, services.clock.now_us())
+    services.watch.touched(company.workspace_id)
     if not traffic:
         await _invite(services, url)
         return
