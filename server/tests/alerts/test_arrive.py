@@ -3,6 +3,7 @@
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -42,8 +43,8 @@ def test_a_budget_that_is_passed_tells_its_receiver_within_seconds_and_signed(
     spend(watching, 4)
     time.sleep(2)
     assert receiver.received == []
-    began = time.monotonic()
     spend(watching, 2)
+    began = time.monotonic()
     [half] = receiver.wait_for(1)
     assert time.monotonic() - began < 5
     assert (half["event"], half["alertId"]) == ("tokenwatcher.alert.triggered", rule["id"])
@@ -161,6 +162,26 @@ def test_a_receiver_that_is_gone_turns_its_channel_off(
     )
     [channel] = admin.get("/api/alert-channels").json()["channels"]
     assert channel["enabled"] is False
+
+
+def test_a_receiver_that_asks_for_patience_gets_it(
+    admin: httpx.Client, workspace_id: str, receiver: Any
+) -> None:
+    add_channel(admin, workspace_id, receiver.url)
+    rule = add_rule(admin, workspace_id)
+    receiver.statuses, receiver.retry_after = [429], "600"
+    admin.post(f"/api/alerts/{rule['id']}/test")
+    receiver.wait_for(1)
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        [delivery] = admin.get("/api/alert-deliveries").json()["deliveries"]
+        if delivery["attempts"]:
+            break
+        time.sleep(0.05)
+    assert (delivery["state"], delivery["attempts"][0]["status"]) == ("pending", 429)
+    tried, again = delivery["attempts"][0]["at"], delivery["nextAttemptAt"]
+    waits = datetime.fromisoformat(again) - datetime.fromisoformat(tried)
+    assert 595 <= waits.total_seconds() <= 605
 
 
 def test_a_scheduler_with_the_cron_secret_may_evaluate_and_nobody_else(watching: Any) -> None:

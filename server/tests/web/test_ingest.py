@@ -5,6 +5,7 @@ import json
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -120,6 +121,24 @@ def test_one_bad_event_refuses_the_batch_and_none_is_stored(
     assert [issue["path"] for issue in problem["issues"]] == [f"events[{position}].inputTokens"]
     for index in (0, 50, 99):
         assert stored(instance, reader, events[index]["id"]).status_code == 404
+
+
+def test_a_batch_sent_fifty_times_at_once_counts_once(instance: Any) -> None:
+    raw, tag = instance.key(), str(uuid.uuid4())
+    events = [event(tags={"run": tag}) for _ in range(20)]
+
+    def send(_: int) -> tuple[int, int]:
+        with instance.client(raw) as client:
+            answer = client.post("/api/ingest/batch", json={"events": events})
+            return answer.status_code, answer.json()["duplicates"]
+
+    with ThreadPoolExecutor(16) as threads:
+        answers = list(threads.map(send, range(50)))
+    assert {status for status, _ in answers} == {200}
+    assert sorted(duplicates for _, duplicates in answers) == [0] + [20] * 49
+    with instance.client(instance.key("--kind", "read")) as reader:
+        stats = reader.get("/api/stats", params={"tag.run": tag}).json()
+    assert stats["overview"]["callCount"] == 20
 
 
 def test_the_same_response_seen_by_two_instrumentations_counts_once(client: httpx.Client) -> None:

@@ -20,13 +20,14 @@ from tokenwatcher_server.kernel.clock import HOUR_US, MICROSECONDS, Clock
 from tokenwatcher_server.kernel.errors import AppError
 from tokenwatcher_server.observability.logs import logger
 from tokenwatcher_server.outbound.errors import NotSent
-from tokenwatcher_server.outbound.gate import Gate
+from tokenwatcher_server.outbound.gate import Answer, Gate
 
 MOST_AT_ONCE = 200
-WAITS = (5, 30, 120, 600, 1_800, 7_200, 21_600, 54_000)
-"""Seconds between attempts, nine of them in about a day."""
+WAITS = (5, 30, 120, 600, 1_800, 7_200, 21_600, 57_600)
+"""Seconds between attempts: nine of them, over a day."""
 JITTER = 0.1
 LONGEST_SLEEP_SECONDS = 5.0
+LONGEST_ASKED_SECONDS = 3_600
 GONE = 410
 """A receiver that answers this wants nothing more: its channel is turned off."""
 
@@ -74,8 +75,7 @@ class Deliveries:
 
     async def _deliver(self, delivery: Delivery) -> None:
         number = delivery.attempts + 1
-        status: int | None = None
-        latency_ms: int | None = None
+        answer: Answer | None = None
         error: str | None = None
         again_at = self._next_attempt(number)
         try:
@@ -86,29 +86,43 @@ class Deliveries:
             if channel is None:
                 error, again_at = "The channel is off.", None
             else:
-                status, latency_ms = await self._send(delivery, channel)
-                if not 200 <= status < 300:
-                    error = f"The receiver answered {status}."
+                answer = await self._send(delivery, channel)
+                if not 200 <= answer.status < 300:
+                    error = f"The receiver answered {answer.status}."
+                    again_at = self._not_before(again_at, answer)
         except NotSent as failed:
             logger().info("an alert was not delivered", reason=failed.reason)
             error = str(failed)
         except AppError as failed:
             error, again_at = failed.message, None
-        attempt = Attempt(number, self._clock.now_us(), status, latency_ms, error)
+        attempt = Attempt(
+            number,
+            self._clock.now_us(),
+            None if answer is None else answer.status,
+            None if answer is None else answer.latency_ms,
+            error,
+        )
         async with self._database.transaction() as connection:
-            if status == GONE:
+            if answer is not None and answer.status == GONE:
                 again_at = None
                 await switch_channel(connection, delivery.channel_id, on=False)
             if error is None:
                 again_at = None
             await outbox.settle(connection, delivery, attempt, again_at=again_at)
 
-    async def _send(self, delivery: Delivery, channel: Channel) -> tuple[int, int]:
+    async def _send(self, delivery: Delivery, channel: Channel) -> Answer:
         message = KINDS[channel.kind](delivery.alert, channel, int(time.time()))
-        answer = await self._gate.send(
+        return await self._gate.send(
             "POST", channel.url, headers=message.headers, body=message.body
         )
-        return answer.status, answer.latency_ms
+
+    def _not_before(self, again_at: int | None, answer: Answer) -> int | None:
+        """A receiver may ask for patience, up to an hour of it."""
+        asked = answer.headers.get("retry-after", "")
+        if again_at is None or not (asked.isascii() and asked.isdigit() and len(asked) < 9):
+            return again_at
+        seconds = min(int(asked), LONGEST_ASKED_SECONDS)
+        return max(again_at, self._clock.now_us() + seconds * MICROSECONDS)
 
     def _next_attempt(self, number: int) -> int | None:
         if number > len(WAITS):
