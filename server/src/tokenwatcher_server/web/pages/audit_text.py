@@ -22,6 +22,14 @@ PHRASES: Mapping[str, str] = {
     "price.set": "set the price of",
     "price.remove": "removed the price of",
     "price.apply": "priced again the",
+    "alert.create": "made the alert",
+    "alert.change": "changed the alert",
+    "alert.test": "sent a test of the alert",
+    "alert.remove": "removed the alert",
+    "channel.create": "added the channel",
+    "channel.change": "changed the channel",
+    "channel.remove": "removed the channel",
+    "delivery.retry": "sent again the alert",
     "member.add": "let in",
     "member.change": "changed the role of",
     "member.remove": "removed",
@@ -49,6 +57,8 @@ KINDS: Mapping[str, str] = {
     "workspace": "Workspaces",
     "price": "Prices",
     "alert": "Alerts",
+    "channel": "Alert channels",
+    "delivery": "Alert deliveries",
 }
 WHO = {"key": "a key", "command": "on the server", "visitor": "not signed in", "user": ""}
 
