@@ -16,7 +16,7 @@ from tokenwatcher_server.alerts.channels.channel import Channel
 from tokenwatcher_server.alerts.outbox import Attempt, Delivery
 from tokenwatcher_server.alerts.sealing import Seal
 from tokenwatcher_server.control.database import Database
-from tokenwatcher_server.kernel.clock import HOUR_US, MICROSECONDS, Clock
+from tokenwatcher_server.kernel.clock import MICROSECONDS, Clock
 from tokenwatcher_server.kernel.errors import AppError
 from tokenwatcher_server.observability.logs import logger
 from tokenwatcher_server.outbound.errors import NotSent
@@ -41,7 +41,6 @@ class Deliveries:
         self._database, self._clock = database, clock
         self._gate, self._seal, self._page = gate, seal, page
         self._owed = asyncio.Event()
-        self._tidied_at = 0
 
     def nudge(self) -> None:
         """Something may be owed now."""
@@ -53,7 +52,6 @@ class Deliveries:
             try:
                 while await self.send_due():
                     pass
-                await self._tidy()
             except Exception:  # noqa: BLE001 - what is owed stays owed, and is tried again
                 logger().exception("alerts can't be delivered now")
             self._owed.clear()
@@ -129,11 +127,3 @@ class Deliveries:
             return None
         seconds = WAITS[number - 1] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
         return self._clock.now_us() + round(seconds * MICROSECONDS)
-
-    async def _tidy(self) -> None:
-        now_us = self._clock.now_us()
-        if abs(now_us - self._tidied_at) < HOUR_US:
-            return
-        self._tidied_at = now_us
-        async with self._database.transaction() as connection:
-            await outbox.forget_old_deliveries(connection, now_us)

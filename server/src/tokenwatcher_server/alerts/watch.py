@@ -15,7 +15,7 @@ from tokenwatcher_server.alerts.alert import Alert
 from tokenwatcher_server.alerts.deliveries import Deliveries
 from tokenwatcher_server.alerts.evaluate import Transition, transitions
 from tokenwatcher_server.alerts.measure import Observed, observe
-from tokenwatcher_server.alerts.outbox import enqueue
+from tokenwatcher_server.alerts.outbox import enqueue, forget_old_deliveries
 from tokenwatcher_server.alerts.rule import Rule, text_of
 from tokenwatcher_server.control.database import Database
 from tokenwatcher_server.events.store import EventStore
@@ -133,6 +133,7 @@ class Watch:
         self._tidied_at = now_us
         async with self._database.transaction() as connection:
             await stored.forget_old_standings(connection, now_us)
+            await forget_old_deliveries(connection, now_us)
 
 
 def _is_muted(rule: Rule, now_us: int) -> bool:
