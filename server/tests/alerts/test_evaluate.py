@@ -4,14 +4,16 @@ from collections.abc import Mapping
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tokenwatcher_server.alerts.evaluate import Place, Standing, transitions
-from tokenwatcher_server.alerts.measure import window
+from tokenwatcher_server.alerts.measure import value_of, window
 from tokenwatcher_server.alerts.rule import Rule, Unit, Window, parts_of, text_of
-from tokenwatcher_server.kernel.clock import MICROSECONDS, iso, to_us
+from tokenwatcher_server.kernel.clock import HOUR_US, MICROSECONDS, iso, to_us
+from tokenwatcher_server.kernel.period import Period
 
 RULE = Rule(
     id="rule", workspace_id="w", project_id=None, name="Budget", type="daily_cost",
@@ -92,3 +94,20 @@ def test_a_window_is_that_of_the_rules_zone(
         ZoneInfo(zone),
     )
     assert (iso(found.start_us)[:16], iso(found.end_us)[:16]) == (start, end)
+
+
+def test_a_forecast_is_the_months_pace_and_silent_on_its_first_day() -> None:
+    rule = msgspec.structs.replace(RULE, type="cost_forecast")
+    day = 24 * HOUR_US
+    november = Period(0, 30 * day)
+    assert value_of(rule, [600], november, day // 2) is None
+    assert value_of(rule, [600], november, 6 * day) == 3_000
+    assert value_of(rule, [None], november, 6 * day) is None
+
+
+def test_an_error_rate_needs_enough_calls() -> None:
+    rule = msgspec.structs.replace(RULE, type="error_rate")
+    hour = Period(0, HOUR_US)
+    assert value_of(rule, [19, 19], hour, 1) is None
+    assert value_of(rule, [1, 20], hour, 1) == 500
+    assert value_of(rule, [0, 20], hour, 1) == 0

@@ -12,6 +12,7 @@ from tokenwatcher_server.events.store import EventStore
 from tokenwatcher_server.kernel.clock import HOUR_US
 from tokenwatcher_server.kernel.ids import ProjectId, WorkspaceId
 from tokenwatcher_server.kernel.period import Period, day_of, day_start, month_of, one_day
+from tokenwatcher_server.usage.forecast import month_end
 
 MOST_SUBJECTS = 1_000
 LEAST_CALLS = 20
@@ -31,7 +32,10 @@ async def observe(store: EventStore, rules: Sequence[Rule], now_us: int) -> list
     queries = [_query(rule, period) for rule, period in zip(rules, periods, strict=True)]
     answers = await store.usage(queries)
     return [
-        Observed(0 if rule.watched.window == "last hour" else period.start_us, _values(rule, rows))
+        Observed(
+            0 if rule.watched.window == "last hour" else period.start_us,
+            _values(rule, rows, period, now_us),
+        )
         for rule, period, rows in zip(rules, periods, answers, strict=True)
     ]
 
@@ -76,20 +80,27 @@ def _filters(rule: Rule) -> tuple[Filter, ...]:
     return tuple(found)
 
 
-def _values(rule: Rule, rows: Sequence[UsageRow]) -> dict[str, int]:
+def _values(rule: Rule, rows: Sequence[UsageRow], period: Period, now_us: int) -> dict[str, int]:
     """By subject; events without a user or without the tag are nobody's."""
     found: dict[str, int] = {}
     for row in rows:
-        value = _value(rule, row)
+        value = value_of(rule, row.values, period, now_us)
         subject = row.group[0] if row.group else ""
         if value is not None and subject is not None:
             found[subject] = value
     return found
 
 
-def _value(rule: Rule, row: UsageRow) -> int | None:
+def value_of(
+    rule: Rule, measured: Sequence[int | float | None], period: Period, now_us: int
+) -> int | None:
+    """A rule's value in whole parts of its unit; None where there is nothing to say yet."""
     if rule.type == "error_rate":
-        errors, calls = (int(value or 0) for value in row.values)
+        errors, calls = (int(value or 0) for value in measured)
         return None if calls < LEAST_CALLS else errors * 10_000 // calls
-    [value] = row.values
-    return None if value is None else int(value)
+    [value] = measured
+    if value is None:
+        return None
+    if rule.type == "cost_forecast":
+        return month_end(int(value), period, now_us)
+    return int(value)

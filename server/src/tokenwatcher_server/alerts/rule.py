@@ -16,6 +16,7 @@ RuleType = Literal[
     "daily_cost",
     "weekly_cost",
     "monthly_cost",
+    "cost_forecast",
     "daily_tokens",
     "model_daily_cost",
     "user_daily_cost",
@@ -39,7 +40,11 @@ MOST_STEPS = 5
 
 
 class Watched(msgspec.Struct, frozen=True):
-    """How a type of rule is measured. `error_rate` is the part of the calls that failed."""
+    """How a type of rule is measured.
+
+    `error_rate` is the part of the calls that failed, `cost_forecast` what the month will have
+    cost if it goes on as it went so far.
+    """
 
     measures: tuple[Measure, ...]
     window: Window
@@ -51,6 +56,7 @@ WATCHED: Final[Mapping[RuleType, Watched]] = {
     "daily_cost": Watched(("cost",), "day", "usd"),
     "weekly_cost": Watched(("cost",), "week", "usd"),
     "monthly_cost": Watched(("cost",), "month", "usd"),
+    "cost_forecast": Watched(("cost",), "month", "usd"),
     "daily_tokens": Watched(("total_tokens",), "day", "tokens"),
     "model_daily_cost": Watched(("cost",), "day", "usd"),
     "user_daily_cost": Watched(("cost",), "day", "usd"),

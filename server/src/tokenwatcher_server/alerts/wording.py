@@ -7,6 +7,7 @@ WHAT = {
     "hourly_cost": "spend this hour",
     "weekly_cost": "spend this week",
     "monthly_cost": "spend this month",
+    "cost_forecast": "spend this month at its present pace",
     "daily_tokens": "tokens today",
     "model_daily_cost": "spend on the model today",
     "user_daily_cost": "spend of one user today",

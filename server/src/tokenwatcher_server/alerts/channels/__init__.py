@@ -4,9 +4,14 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from tokenwatcher_server.alerts.alert import Alert
-from tokenwatcher_server.alerts.channels import slack, webhook
+from tokenwatcher_server.alerts.channels import discord, slack, teams, webhook
 from tokenwatcher_server.alerts.channels.channel import Channel, Message
 
 Write = Callable[[Alert, Channel, int], Message]
 
-KINDS: Final[Mapping[str, Write]] = {"webhook": webhook.write, "slack": slack.write}
+KINDS: Final[Mapping[str, Write]] = {
+    "webhook": webhook.write,
+    "slack": slack.write,
+    "discord": discord.write,
+    "teams": teams.write,
+}

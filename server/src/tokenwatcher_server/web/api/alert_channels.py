@@ -26,7 +26,7 @@ from tokenwatcher_server.web.auth import Caller
 from tokenwatcher_server.web.services import services_of
 
 AnyRequest = Request[Any, Any, Any]
-ChannelKind = Literal["webhook", "slack"]
+ChannelKind = Literal["webhook", "slack", "discord", "teams"]
 LONGEST_URL = 2000
 MOST_DELIVERIES, DEFAULT_DELIVERIES = 500, 100
 WARNING = "This is the only time the signing secret is shown."
