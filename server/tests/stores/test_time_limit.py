@@ -16,7 +16,7 @@ ENDLESS = "select sum(a.range * b.range) from range(10000000) a, range(100000) b
 
 @pytest.fixture
 def columns(tmp_path: Path) -> Iterator[Columns]:
-    opened = Columns(tmp_path / "c.duckdb", tmp_path / "tmp", threads=1, question_seconds=0.2)
+    opened = Columns(tmp_path / "c.duckdb", tmp_path / "tmp", threads=1, question_seconds=1)
     with closing(opened):
         yield opened
 
@@ -44,7 +44,7 @@ def test_what_ends_in_time_is_not_stopped() -> None:
         stopped.append("third")
         third.set()
 
-    with closing(TimeLimit(0.05)) as limit:
+    with closing(TimeLimit(0.5)) as limit:
         with limit.limited(lambda: stopped.append("first")):
             pass
         with limit.limited(lambda: stopped.append("second")):

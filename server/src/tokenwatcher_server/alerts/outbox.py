@@ -12,8 +12,9 @@ from tokenwatcher_server.control.tables import alert_attempts, alert_channels, a
 from tokenwatcher_server.kernel.clock import DAY_US, MICROSECONDS
 from tokenwatcher_server.kernel.ids import new_id
 
-CLAIMED_US = 60 * MICROSECONDS
-"""How long a delivery is its claimer's: one whose process dies is taken again afterwards."""
+CLAIMED_US = 90 * MICROSECONDS
+"""How long a delivery is its claimer's, longer than sending may take: one whose process dies is
+taken again afterwards."""
 KEPT_US = 90 * DAY_US
 _deliveries = alert_deliveries.c
 

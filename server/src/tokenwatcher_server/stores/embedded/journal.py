@@ -23,9 +23,10 @@ from tokenwatcher_server.stores.embedded.files import touch_private
 
 APPLICATION_ID = 0x54574A4C
 VERSION = 1
-RESERVE_BYTES = 16 * 1024 * 1024
+RESERVE_BYTES = 96 * 1024 * 1024
 """Kept free on the disk: what was acknowledged must still fit into the columns, so that questions
-go on being answered while a full disk takes nothing new."""
+go on being answered while a full disk takes nothing new. Both databases write anew, when they fold
+their logs in, what lies there: 32 MB each, and as much again while that lasts."""
 _HEADER_BYTES = 100
 DIGEST_BYTES = 16
 _SEGMENT = "sequence, kind, rows, total, committed_at, hash, body"
