@@ -6,7 +6,6 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -37,7 +36,7 @@ from tokenwatcher_server.observability.metrics import Metrics
 from tokenwatcher_server.outbound.gate import Gate
 from tokenwatcher_server.outbound.policy import Policy as OutboundPolicy
 from tokenwatcher_server.pricing.book import PriceBook
-from tokenwatcher_server.settings import Settings
+from tokenwatcher_server.settings import Settings, own_names
 from tokenwatcher_server.stores import Progress, open_store
 from tokenwatcher_server.stores.parquet import parquet
 from tokenwatcher_server.web.application import build_application
@@ -147,14 +146,12 @@ async def _stopped(task: asyncio.Task[None]) -> None:
 
 def _gate(settings: Settings) -> Gate:
     """The one way out, where the operator's settings let it go."""
-    public = urlsplit(settings.public_url or "").hostname
-    own = {name.lower() for name in (*settings.allowed_hosts, *filter(None, [public]))}
     policy = OutboundPolicy(
         plain_http=settings.environment == "development",
         allowed_names=frozenset(settings.webhook_allowed_hosts),
         allowed_networks=settings.webhook_allowed_cidrs,
         allowed_ports=frozenset(settings.webhook_allowed_ports),
-        own_names=frozenset(own),
+        own_names=frozenset(own_names(settings)),
     )
     return Gate(policy, timeout_seconds=settings.alert_webhook_timeout_ms / 1000)
 

@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -259,6 +260,14 @@ def load(environ: Mapping[str, str] = os.environ, **overrides: object) -> Settin
             raise SettingsError(setting.variable, str(error)) from None
     values.update({name: value for name, value in overrides.items() if value is not None})
     return Settings(**values)  # type: ignore[arg-type]  # each parser gives its field's type
+
+
+def own_names(settings: Settings) -> tuple[str, ...]:
+    """The names that the operator gave this server, in lower case; `*.example.com` may be one."""
+    names = [*settings.allowed_hosts, settings.host]
+    if settings.public_url is not None:
+        names.append(urlsplit(settings.public_url).hostname or "")
+    return tuple(name.lower() for name in names)
 
 
 def secrets_of(settings: Settings) -> tuple[str, ...]:

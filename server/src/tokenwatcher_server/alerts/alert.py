@@ -4,6 +4,9 @@ from typing import Literal
 
 import msgspec
 
+from tokenwatcher_server.alerts.rule import Rule, text_of
+from tokenwatcher_server.kernel.ids import new_id
+
 AlertState = Literal["triggered", "resolved", "test"]
 
 
@@ -27,3 +30,34 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     subject: str | None
     """The one user or tag value that it is about, where a rule watches each of them."""
     triggered_at: int
+
+
+def alert_of(
+    rule: Rule,
+    workspace_name: str,
+    state: AlertState,
+    threshold: int,
+    value: int,
+    now_us: int,
+    *,
+    subject: str | None = None,
+) -> Alert:
+    """A new alert of a rule; `threshold` and `value` are in whole parts of its unit."""
+    unit = rule.watched.unit
+    return Alert(
+        id=new_id(),
+        rule_id=rule.id,
+        rule_name=rule.name,
+        type=rule.type,
+        state=state,
+        threshold=text_of(threshold, unit),
+        value=text_of(value, unit),
+        unit=unit,
+        workspace_id=rule.workspace_id,
+        workspace_name=workspace_name,
+        project_id=rule.project_id,
+        provider=rule.provider,
+        model=rule.model,
+        subject=subject,
+        triggered_at=now_us,
+    )

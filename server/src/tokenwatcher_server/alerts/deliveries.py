@@ -7,7 +7,6 @@
 
 import asyncio
 import random
-import time
 
 from tokenwatcher_server.alerts import outbox
 from tokenwatcher_server.alerts.channel_store import open_channel, switch_channel
@@ -109,7 +108,8 @@ class Deliveries:
             await outbox.settle(connection, delivery, attempt, again_at=again_at)
 
     async def _send(self, delivery: Delivery, channel: Channel) -> Answer:
-        message = KINDS[channel.kind](delivery.alert, channel, int(time.time()))
+        seconds = self._clock.now_us() // MICROSECONDS
+        message = KINDS[channel.kind](delivery.alert, channel, seconds)
         return await self._gate.send(
             "POST", channel.url, headers=message.headers, body=message.body
         )

@@ -9,7 +9,7 @@ import msgspec
 
 from tokenwatcher_server.events.query import Dimension, Measure
 from tokenwatcher_server.kernel.errors import Issue, invalid
-from tokenwatcher_server.kernel.money import usd_text
+from tokenwatcher_server.kernel.money import PICODOLLARS_PER_USD, usd_text
 
 RuleType = Literal[
     "hourly_cost",
@@ -29,7 +29,7 @@ RULE_TYPES: Final[tuple[RuleType, ...]] = get_args(RuleType)
 Window = Literal["hour", "day", "week", "month", "last hour"]
 Unit = Literal["usd", "tokens", "percent", "ms", "events"]
 SCALE: Final[Mapping[Unit, int]] = {
-    "usd": 10**12,
+    "usd": PICODOLLARS_PER_USD,
     "tokens": 1,
     "percent": 100,
     "ms": 1,

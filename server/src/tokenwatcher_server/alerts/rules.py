@@ -13,6 +13,9 @@ from tokenwatcher_server.alerts.rule import Rule
 from tokenwatcher_server.control.tables import alert_history, alert_rules, alert_standings
 from tokenwatcher_server.kernel.clock import DAY_US
 
+Standings = Mapping[str, Mapping[Place, Standing]]
+"""What was told last of each place, by rule."""
+
 MOST_RULES = 200
 """In one workspace."""
 STANDINGS_KEPT_US = 40 * DAY_US
@@ -137,7 +140,7 @@ async def add_to_history(connection: AsyncConnection, alert: Alert) -> None:
 
 
 async def history(
-    connection: AsyncConnection, workspaces: Sequence[str], limit: int, rule_id: str | None = None
+    connection: AsyncConnection, workspaces: Sequence[str], limit: int
 ) -> list[Alert]:
     """What was told, newest first."""
     query = (
@@ -146,10 +149,5 @@ async def history(
         .order_by(alert_history.c.at.desc(), alert_history.c.id.desc())
         .limit(limit)
     )
-    if rule_id is not None:
-        query = query.where(alert_history.c.rule_id == rule_id)
     found = (await connection.execute(query)).scalars()
     return [msgspec.json.decode(content, type=Alert) for content in found]
-
-
-Standings = Mapping[str, Mapping[Place, Standing]]

@@ -11,16 +11,15 @@ from collections.abc import Sequence
 
 from tokenwatcher_server.access.workspaces import list_workspaces
 from tokenwatcher_server.alerts import rules as stored
-from tokenwatcher_server.alerts.alert import Alert
+from tokenwatcher_server.alerts.alert import alert_of
 from tokenwatcher_server.alerts.deliveries import Deliveries
 from tokenwatcher_server.alerts.evaluate import Transition, transitions
 from tokenwatcher_server.alerts.measure import Observed, observe
 from tokenwatcher_server.alerts.outbox import enqueue, forget_old_deliveries
-from tokenwatcher_server.alerts.rule import Rule, text_of
+from tokenwatcher_server.alerts.rule import Rule
 from tokenwatcher_server.control.database import Database
 from tokenwatcher_server.events.store import EventStore
 from tokenwatcher_server.kernel.clock import HOUR_US, Clock
-from tokenwatcher_server.kernel.ids import new_id
 from tokenwatcher_server.observability.logs import logger
 
 GATHER_SECONDS = 1.0
@@ -114,13 +113,22 @@ class Watch:
     async def _tell(self, found: Sequence[tuple[Rule, Transition]], now_us: int) -> int:
         made = 0
         async with self._database.transaction() as connection:
-            names = {one.id: one.name for one in await list_workspaces(connection)}
+            workspaces = await list_workspaces(connection)
+            names: dict[str, str] = {one.id: one.name for one in workspaces}
             for rule, transition in found:
                 if await stored.find_rule(connection, rule.id) is None:
                     continue  # it was removed meanwhile
                 if not await stored.tell(connection, rule.id, transition, now_us):
                     continue
-                alert = _alert(rule, transition, names.get(rule.workspace_id, ""), now_us)  # type: ignore[call-overload]
+                alert = alert_of(
+                    rule,
+                    names[rule.workspace_id],
+                    transition.told,
+                    rule.level(transition.place.step),
+                    transition.value,
+                    now_us,
+                    subject=transition.place.subject or None,
+                )
                 await stored.add_to_history(connection, alert)
                 await enqueue(connection, alert, rule.channel_ids, now_us)
                 made += 1
@@ -138,24 +146,3 @@ class Watch:
 
 def _is_muted(rule: Rule, now_us: int) -> bool:
     return rule.muted_until is not None and now_us < rule.muted_until
-
-
-def _alert(rule: Rule, transition: Transition, workspace_name: str, now_us: int) -> Alert:
-    unit = rule.watched.unit
-    return Alert(
-        id=new_id(),
-        rule_id=rule.id,
-        rule_name=rule.name,
-        type=rule.type,
-        state=transition.told,
-        threshold=text_of(rule.level(transition.place.step), unit),
-        value=text_of(transition.value, unit),
-        unit=unit,
-        workspace_id=rule.workspace_id,
-        workspace_name=workspace_name,
-        project_id=rule.project_id,
-        provider=rule.provider,
-        model=rule.model,
-        subject=transition.place.subject or None,
-        triggered_at=now_us,
-    )

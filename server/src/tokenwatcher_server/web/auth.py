@@ -4,6 +4,7 @@ A call that changes something needs a session and a CSRF token bound to it: this
 here, so that no handler can forget it.
 """
 
+import hmac
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -92,6 +93,12 @@ async def read_key_of(request: AnyRequest) -> Principal | None:
         return await _key_principal(request)
     except AppError:
         return None
+
+
+def sends_secret(request: AnyRequest, secret: str | None) -> bool:
+    """Whether the request has this secret of the operator's as bearer; without one, never."""
+    given = request.headers.get("authorization", "").removeprefix("Bearer ")
+    return secret is not None and hmac.compare_digest(given.encode(), secret.encode())
 
 
 def _check_own_name(request: AnyRequest, services: Services) -> None:

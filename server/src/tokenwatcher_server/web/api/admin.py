@@ -1,12 +1,11 @@
 """`POST /api/admin/rebuild-rollups`, for deployments that call it on a schedule."""
 
-import hmac
 from typing import Any
 
 import msgspec
 from litestar import Request, post
 
-from tokenwatcher_server.web.auth import principal_of
+from tokenwatcher_server.web.auth import principal_of, sends_secret
 from tokenwatcher_server.web.services import services_of
 
 
@@ -24,9 +23,7 @@ class Rebuilt(msgspec.Struct, frozen=True, rename="camel"):
     right="totals.rebuild",
 )
 async def rebuild_rollups(request: Request[Any, Any, Any]) -> Rebuilt:
-    secret = services_of(request).settings.rollup_rebuild_secret
-    given = request.headers.get("authorization", "").removeprefix("Bearer ")
-    if secret is None or not hmac.compare_digest(given.encode(), secret.encode()):
+    if not sends_secret(request, services_of(request).settings.rollup_rebuild_secret):
         await principal_of(request)
     return Rebuilt(success=True, rollups=[])
 

@@ -1,6 +1,5 @@
 """Alert rules, what they told, and evaluating them on demand."""
 
-import hmac
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -11,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from tokenwatcher_server.access.principal import Principal
 from tokenwatcher_server.alerts import rules as stored
-from tokenwatcher_server.alerts.alert import Alert
+from tokenwatcher_server.alerts.alert import alert_of
 from tokenwatcher_server.alerts.channel_store import list_channels
 from tokenwatcher_server.alerts.measure import observe
 from tokenwatcher_server.alerts.outbox import enqueue
@@ -35,7 +34,7 @@ from tokenwatcher_server.web.api.alert_views import (
 from tokenwatcher_server.web.api.projects import visible_project
 from tokenwatcher_server.web.api.workspaces import asked_workspaces, visible
 from tokenwatcher_server.web.audit import note
-from tokenwatcher_server.web.auth import Caller, principal_of
+from tokenwatcher_server.web.auth import Caller, principal_of, sends_secret
 from tokenwatcher_server.web.services import services_of
 
 AnyRequest = Request[Any, Any, Any]
@@ -133,10 +132,8 @@ async def alert_history(
 )
 async def evaluate_alerts(request: AnyRequest) -> Evaluated:
     services = services_of(request)
-    secret = services.settings.cron_secret
-    given = request.headers.get("authorization", "").removeprefix("Bearer ")
     workspaces = None
-    if secret is None or not hmac.compare_digest(given.encode(), secret.encode()):
+    if not sends_secret(request, services.settings.cron_secret):
         workspaces = (await principal_of(request)).holding()
     return Evaluated(success=True, alerts=await services.watch.evaluate(workspaces))
 
@@ -209,25 +206,8 @@ async def test_alert(request: AnyRequest, principal: Caller, rule_id: FromPath[s
     services = services_of(request)
     rule = await visible_rule(request, principal, rule_id)
     workspace = await visible(request, principal, rule.workspace_id)
-    unit, now_us = rule.watched.unit, services.clock.now_us()
-    threshold = text_of(rule.threshold, unit)
-    alert = Alert(
-        id=new_id(),
-        rule_id=rule.id,
-        rule_name=rule.name,
-        type=rule.type,
-        state="test",
-        threshold=threshold,
-        value=threshold,
-        unit=unit,
-        workspace_id=rule.workspace_id,
-        workspace_name=workspace.name,
-        project_id=rule.project_id,
-        provider=rule.provider,
-        model=rule.model,
-        subject=None,
-        triggered_at=now_us,
-    )
+    now_us = services.clock.now_us()
+    alert = alert_of(rule, workspace.name, "test", rule.threshold, rule.threshold, now_us)
     async with services.database.transaction() as connection:
         made = await enqueue(connection, alert, rule.channel_ids, now_us)
         await note(connection, request, principal, _entry("test", rule))

@@ -7,10 +7,9 @@ owner's: those need no permission there; every other name does.
 
 import re
 from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from tokenwatcher_server.kernel.errors import AppError, Kind, invalid
-from tokenwatcher_server.settings import Settings
+from tokenwatcher_server.settings import Settings, own_names
 
 MOST_REMEMBERED = 1000
 _HOST = re.compile(
@@ -22,9 +21,7 @@ class KnownHosts:
     """Says of a Host header whether it is sound and ours; remembers those that are."""
 
     def __init__(self, settings: Settings) -> None:
-        names = [name.lower() for name in (*settings.allowed_hosts, settings.host)]
-        if settings.public_url is not None:
-            names.append(urlsplit(settings.public_url).hostname or "")
+        names = own_names(settings)
         self._exact = frozenset(name.strip("[]") for name in names)
         self._below = tuple(name[1:] for name in names if name.startswith("*."))
         self._beyond_this_machine = not _is_loopback(settings.host)
