@@ -126,7 +126,7 @@ def test_slack_gets_words_and_no_markup_of_a_strangers_name(
     spend(watching, 1, tags={"team": "<!channel> & <https://evil.example|us>"})
     [told] = receiver.wait_for(1)
     said = json.dumps(told)
-    assert "$1 of $1" in told["text"]
+    assert "$1.00 of $1.00" in told["text"]
     assert "<!channel>" not in said
     assert "&lt;!channel&gt; &amp;" in told["text"]
 

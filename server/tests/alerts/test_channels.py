@@ -10,7 +10,7 @@ from tokenwatcher_server.alerts.channels import KINDS
 from tokenwatcher_server.alerts.channels.channel import Channel
 from tokenwatcher_server.alerts.rule import RULE_TYPES, WATCHED
 from tokenwatcher_server.alerts.signing import new_secret
-from tokenwatcher_server.alerts.wording import headline
+from tokenwatcher_server.alerts.wording import amount, headline
 
 HOSTILE = "@everyone <!channel> [click](https://evil.example)" + "x" * 4_000
 
@@ -75,6 +75,21 @@ def test_a_hostile_name_mentions_nobody_and_fits() -> None:
 @pytest.mark.parametrize("rule_type", RULE_TYPES)
 def test_every_type_has_words(rule_type: str) -> None:
     unit = WATCHED[rule_type].unit  # type: ignore[index]
-    said = headline(alert(type=rule_type, unit=unit, subject="ann"))
+    said = headline(alert(type=rule_type, unit=unit, value="12", subject="ann"))
     assert said.startswith("Chat budget: ")
     assert said.endswith("(ann, gpt-4o)")
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "said"),
+    [
+        ("1971.856351985", "usd", "$1,971.86"),
+        ("0.0000312", "usd", "$0.0000312"),
+        ("1234567", "tokens", "1,234,567 tokens"),
+        ("21", "events", "21"),
+        ("0.44", "percent", "0.44 %"),
+        ("1500", "ms", "1500 ms"),
+    ],
+)
+def test_an_amount_has_the_digits_that_matter(text: str, unit: str, said: str) -> None:
+    assert amount(text, unit) == said

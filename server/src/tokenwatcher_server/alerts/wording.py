@@ -1,6 +1,8 @@
 """An alert in words, for people."""
 
 from tokenwatcher_server.alerts.alert import Alert
+from tokenwatcher_server.kernel.money import picodollars
+from tokenwatcher_server.usage.text import count, money
 
 WHAT = {
     "daily_cost": "spend today",
@@ -16,11 +18,10 @@ WHAT = {
     "latency_p95": "p95 latency in the last hour",
     "unpriced_events": "events without a price today",
 }
-_SHAPES = {"usd": "${}", "percent": "{} %", "ms": "{} ms", "tokens": "{} tokens", "events": "{}"}
 
 
 def headline(alert: Alert) -> str:
-    """`Chat budget: spend today is $12.5 of $10 (gpt-4o)`."""
+    """`Chat budget: spend today is $12.50 of $10.00 (gpt-4o)`."""
     about = ", ".join(filter(None, (alert.subject, alert.provider, alert.model)))
     said = "is back to" if alert.state == "resolved" else "is"
     value, threshold = amount(alert.value, alert.unit), amount(alert.threshold, alert.unit)
@@ -30,4 +31,9 @@ def headline(alert: Alert) -> str:
 
 
 def amount(text: str, unit: str) -> str:
-    return _SHAPES[unit].format(text)
+    """An amount with the digits that matter: `$1,971.86`, `1,250 tokens`, `0.44 %`."""
+    if unit == "usd":
+        return money(picodollars(text))
+    if unit in {"tokens", "events"}:
+        return count(int(text)) + (" tokens" if unit == "tokens" else "")
+    return f"{text} %" if unit == "percent" else f"{text} ms"
