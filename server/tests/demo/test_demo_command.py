@@ -22,7 +22,7 @@ class Demo:
     def __init__(self, temporary: Path, *options: str) -> None:
         self.said: list[str] = []
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tokenwatcher_server", "demo", "--events", "2000", *options],
+            [sys.executable, "-m", "tokenwatcher_server", "demo", "--events", "10000", *options],
             env=os.environ | {"TMPDIR": str(temporary)},
             stdout=subprocess.PIPE,
             text=True,
@@ -71,7 +71,7 @@ def test_demo_from_the_link_to_ctrl_c(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         with demonstration(tmp_path, "--port", str(port)) as demo:
             assert f"Port {port} is taken; using {port + 1}." in demo.text
-            assert "Loaded 2,000 events in " in demo.text
+            assert "Loaded 10,000 events in " in demo.text
             with httpx.Client(base_url=demo.url) as client:
                 assert client.get(demo.path).status_code == 200
                 assert use(demo, client).status_code == 303
@@ -79,7 +79,7 @@ def test_demo_from_the_link_to_ctrl_c(tmp_path: Path) -> None:
                 assert page.status_code == 200
                 assert "claude-sonnet-5" in page.text
                 stats = client.get("/api/stats?days=90").json()
-                assert stats["overview"]["callCount"] >= 2000
+                assert stats["overview"]["callCount"] >= 10_000
                 assert stats["overview"]["unpricedCount"] > 0
                 assert "All of it, this month" in client.get("/alerts").text
             with httpx.Client(base_url=demo.url) as stranger:
@@ -96,9 +96,9 @@ def test_demo_from_the_link_to_ctrl_c(tmp_path: Path) -> None:
 def test_a_kept_folder_is_used_again_without_loading(tmp_path: Path) -> None:
     options = ("--port", "0", "--no-traffic", "--data-dir", str(tmp_path / "kept"))
     with demonstration(tmp_path, *options) as demo:
-        assert "Loaded 2,000 events" in demo.text
+        assert "Loaded 10,000 events" in demo.text
         assert demo.interrupt()[0] == 0
     with demonstration(tmp_path, *options) as demo:
-        assert "Using the 2,000 events" in demo.text
+        assert "Using the 10,000 events" in demo.text
         assert "Loaded" not in demo.text
         assert demo.interrupt()[0] == 0
