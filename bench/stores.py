@@ -1,5 +1,6 @@
 """Data folders to measure on: empty ones, and ones filled with made-up history."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -59,7 +60,11 @@ def today() -> str:
 
 
 def copy_of(folder: Path, target: Path) -> Path:
-    """A copy that may be changed, in place of one that others still need."""
+    """A copy that may be changed, in place of one that others still need.
+
+    It lies on the disk before anything is measured on it: else a commit waits for the copy too.
+    """
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(folder, target)
+    os.sync()
     return target

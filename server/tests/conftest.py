@@ -30,6 +30,9 @@ QUIET = {"TOKENWATCHER_API_KEY", "DASHBOARD_PASSWORD", "DATABASE_URL", "EVENTS_U
 class Instance:
     """A data folder with a server that runs on it, and the command line beside it."""
 
+    program: Sequence[str] = COMMAND
+    """What runs the server; a test may have its own."""
+
     def __init__(self, data_dir: Path, options: Sequence[str] = (), **environment: str) -> None:
         self.data_dir, self.options = data_dir, options
         self.environment = {k: v for k, v in os.environ.items() if k not in QUIET} | environment
@@ -39,7 +42,15 @@ class Instance:
     def start(self) -> None:
         with (self.data_dir.parent / "server.log").open("a") as log:
             self.process = subprocess.Popen(
-                [*COMMAND, "serve", "--port", "0", "--data-dir", str(self.data_dir), *self.options],
+                [
+                    *self.program,
+                    "serve",
+                    "--port",
+                    "0",
+                    "--data-dir",
+                    str(self.data_dir),
+                    *self.options,
+                ],  # fmt: skip
                 env=self.environment,
                 stdout=subprocess.PIPE,
                 stderr=log,
