@@ -20,7 +20,7 @@ from click.testing import CliRunner
 
 from tokenwatcher_server.cli.main import main
 
-COMMAND = [sys.executable, "-m", "tokenwatcher_server"]
+COMMAND = (sys.executable, "-m", "tokenwatcher_server")
 READY = "TokenWatcher is ready at "
 PASSWORD = "correct horse battery staple"
 ADDRESSES = count(1)
@@ -50,7 +50,7 @@ class Instance:
                     "--data-dir",
                     str(self.data_dir),
                     *self.options,
-                ],  # fmt: skip
+                ],
                 env=self.environment,
                 stdout=subprocess.PIPE,
                 stderr=log,

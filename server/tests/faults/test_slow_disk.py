@@ -19,11 +19,11 @@ EVENT = {"provider": "openai", "model": "gpt-4o", "inputTokens": 1, "outputToken
 
 
 class OnASlowDisk(Instance):
-    program = [sys.executable, str(PROGRAM), str(SECONDS), "1000000"]
+    program = (sys.executable, str(PROGRAM), str(SECONDS), "1000000")
 
 
 class OnAStallingDisk(Instance):
-    program = [sys.executable, str(PROGRAM), str(STALLED_SECONDS), "1"]
+    program = (sys.executable, str(PROGRAM), str(STALLED_SECONDS), "1")
 
 
 @pytest.fixture
