@@ -135,8 +135,8 @@ def _database_tls(facts: Facts) -> Point:
 
 def _backup(facts: Facts) -> Point:
     why = "A disk that dies takes every event with it that no other has."
-    mark = quote(str(facts.settings.data_dir / BACKUP_MARK))
-    mend = f"copy the data folder while the server is stopped, then: touch {mark}"
+    folder = quote(str(facts.settings.data_dir))
+    mend = f"tokenwatcher backup DIR --data-dir {folder}, as often as you can spare what is since"
     if facts.backed_up_at is None:
         return Point("Backup", "warning", f"none is known: there is no {BACKUP_MARK}", why, mend)
     age = facts.now_us - facts.backed_up_at

@@ -16,6 +16,8 @@ COMMANDS: Final = {
     "prices": "Your own prices, and how each cost came about.",
     "doctor": "Check how safely the instance is set up, and what mends what is not.",
     "store": "Check what is stored, and make anew what is derived from it.",
+    "backup": "Copy the whole instance while it runs, and prove that the copy restores.",
+    "restore": "Make an instance of a backup.",
     "version": "Print the version.",
 }
 """Each lives in the module of its name, which is loaded when it is used: most are large."""

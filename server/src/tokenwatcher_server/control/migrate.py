@@ -30,7 +30,7 @@ async def migrate(database: Database) -> None:
         if version == HEAD:
             return
         async with database.transaction() as connection:
-            await connection.run_sync(_upgrade)
+            await connection.run_sync(upgrade)
     except AppError as error:
         reason = getattr(error.__cause__, "orig", None) or error.__cause__
         raise InstanceRefused(f"{FILE_NAME} in the data folder can't be used: {reason}.") from None
@@ -67,7 +67,11 @@ def _version(connection: Connection) -> str | None:
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
-def _upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """Apply what is missing up to a revision.
+
+    Raises InstanceRefused for a database of a newer version.
+    """
     # imported here: it takes longer than all the rest of a start that has nothing to migrate
     from alembic import command
     from alembic.config import Config
@@ -83,4 +87,4 @@ def _upgrade(connection: Connection) -> None:
             "touched. Run that version, or restore a backup made before it."
         )
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)

@@ -3,13 +3,15 @@
 import asyncio
 from pathlib import Path
 
+from tokenwatcher_server.events.history import History
 from tokenwatcher_server.events.store import QUESTION_SECONDS, EventStore, StoreRefused
 from tokenwatcher_server.kernel.clock import Clock
 from tokenwatcher_server.stores.embedded.files import files_of
+from tokenwatcher_server.stores.embedded.history import EmbeddedHistory
 from tokenwatcher_server.stores.embedded.rebuild import Progress, rebuild
 from tokenwatcher_server.stores.embedded.store import open_embedded
 
-__all__ = ["Progress", "open_store", "rebuild_store"]
+__all__ = ["Progress", "open_history", "open_store", "rebuild_store"]
 
 
 async def open_store(
@@ -25,13 +27,17 @@ async def open_store(
     events in all; without it, the log does. Raises StoreRefused where the store's files can't be
     used, with a message that says what to do. A question is ended after `question_seconds`.
     """
-    if url is not None:
-        scheme = url.partition(":")[0]
-        raise StoreRefused(
-            f"EVENTS_URL: this version keeps events in the data folder and can't use {scheme!r}:"
-            " unset EVENTS_URL"
-        )
+    _refuse_other(url)
     return await asyncio.to_thread(open_embedded, data_dir, clock, rebuilding, question_seconds)
+
+
+def open_history(url: str | None, data_dir: Path) -> History:
+    """Read all that the store holds, also beside a server that runs on it.
+
+    Raises StoreRefused where there is no store.
+    """
+    _refuse_other(url)
+    return EmbeddedHistory(files_of(data_dir))
 
 
 def rebuild_store(data_dir: Path, progress: Progress) -> int:
@@ -41,3 +47,12 @@ def rebuild_store(data_dir: Path, progress: Progress) -> int:
     events in all.
     """
     return rebuild(files_of(data_dir), progress)
+
+
+def _refuse_other(url: str | None) -> None:
+    if url is not None:
+        scheme = url.partition(":")[0]
+        raise StoreRefused(
+            f"EVENTS_URL: this version keeps events in the data folder and can't use {scheme!r}:"
+            " unset EVENTS_URL"
+        )

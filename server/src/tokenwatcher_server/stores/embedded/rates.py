@@ -8,6 +8,8 @@ itself, as `=1234`; a bucket without a cost is empty.
 
 from collections.abc import Sequence
 
+import msgspec
+
 from tokenwatcher_server.events.tokens import BUCKETS, Tokens
 
 Amounts = Sequence[int | None]
@@ -32,9 +34,11 @@ def fold(costs: Sequence[Amounts], tokens: Sequence[Amounts]) -> list[str | None
 
 def unfold(text: str | None, tokens: Tokens) -> Tokens:
     """Give the cost by bucket again."""
-    parts = text.split(",") if text else []
-    counts = (getattr(tokens, bucket) for bucket in BUCKETS)
-    return Tokens(*[_cost(part, count) for part, count in zip(parts, counts, strict=False)])
+    if not text:
+        return Tokens()
+    counts = msgspec.structs.astuple(tokens)
+    parts = zip(text.split(","), counts, strict=False)
+    return Tokens(*[_cost(part, count) if part else None for part, count in parts])
 
 
 def _parts(costs: Amounts, tokens: Amounts) -> list[str | int | None]:
@@ -49,7 +53,5 @@ def _text(parts: dict[int, str | int | None]) -> str:
     return ",".join("" if part is None else str(part) for part in written).rstrip(",")
 
 
-def _cost(part: str, count: int | None) -> int | None:
-    if not part:
-        return None
+def _cost(part: str, count: int | None) -> int:
     return int(part[1:]) if part.startswith("=") else int(part) * (count or 0)

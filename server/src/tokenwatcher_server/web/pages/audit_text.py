@@ -30,6 +30,8 @@ PHRASES: Mapping[str, str] = {
     "channel.change": "changed the channel",
     "channel.remove": "removed the channel",
     "delivery.retry": "sent again the alert",
+    "backup.make": "backed the instance up to",
+    "backup.restore": "restored the instance from",
     "member.add": "let in",
     "member.change": "changed the role of",
     "member.remove": "removed",

@@ -1,0 +1,110 @@
+"""The journal read from end to end, beside a running server or without one."""
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from tokenwatcher_server.events.event import Cost, Event, PricedEvent
+from tokenwatcher_server.events.store import Repricing, StoreRefused
+from tokenwatcher_server.events.tokens import Tokens
+from tokenwatcher_server.stores.embedded.chain import GENESIS, Link, SegmentKind, holds
+from tokenwatcher_server.stores.embedded.files import StoreFiles
+from tokenwatcher_server.stores.embedded.identity import pack_ids
+from tokenwatcher_server.stores.embedded.journal import JournalReader
+from tokenwatcher_server.stores.embedded.rates import unfold
+from tokenwatcher_server.stores.embedded.schema import (
+    COST_COLUMNS,
+    EVENT_COLUMNS,
+    TOKEN_COLUMNS,
+)
+from tokenwatcher_server.stores.embedded.segment import Segment, Values, decode
+
+LINKS_AT_ONCE = 256
+"""Read before the journal is let go of for a moment, so that its log can be folded in."""
+_MAPS = ("tags", "metadata", "server_tool_calls")
+
+
+class EmbeddedHistory:
+    """See `events/history.py`. Raises StoreRefused for a folder without a journal."""
+
+    def __init__(self, files: StoreFiles) -> None:
+        if not files.journal.is_file():
+            raise StoreRefused(f"{files.folder} holds no events: there is no {files.journal.name}")
+        self._files = files
+        self._reader = JournalReader(files.journal)
+        self._head = self._reader.head()
+        self._numbers = self._reader.workspace_numbers()
+
+    @property
+    def events(self) -> int:
+        return self._head.total
+
+    def commits(self) -> Iterator[Sequence[PricedEvent]]:
+        for link in self._links():
+            if link.kind is SegmentKind.EVENTS:
+                yield self._events(decode(link.body))
+
+    def repricings(self) -> Iterator[Sequence[Repricing]]:
+        for link in self._links():
+            if link.kind is SegmentKind.REPRICING:
+                yield _repricings(decode(link.body))
+
+    def close(self) -> None:
+        self._reader.close()
+
+    def _links(self) -> Iterator[Link]:
+        before, last = GENESIS, 0
+        while last < self._head.sequence:
+            for link in list(islice(self._reader.links(last), LINKS_AT_ONCE)):
+                if link.sequence != last + 1 or not holds(before, link):
+                    raise StoreRefused(
+                        f"{self._files.journal}: commit {last + 1} is not what was acknowledged;"
+                        " `tokenwatcher store verify` says more"
+                    )
+                before, last = link.hash, link.sequence
+                yield link
+                if last == self._head.sequence:
+                    return
+
+    def _events(self, segment: Segment) -> list[PricedEvent]:
+        tokens = _tokens(segment)
+        columns: dict[str, Values] = {name: segment.values(name) for name in EVENT_COLUMNS}
+        columns |= {name: [value or {} for value in columns[name]] for name in _MAPS}
+        columns["tokens"] = tokens
+        columns["content_digest"] = self._digests(columns)
+        events = (Event(*row) for row in zip(*columns.values(), strict=True))
+        costs = _costs(segment, tokens)
+        return [PricedEvent(event, cost) for event, cost in zip(events, costs, strict=True)]
+
+    def _digests(self, columns: dict[str, Values]) -> list[bytes]:
+        workspaces, packed = columns["workspace_id"], pack_ids(columns["id"])
+        keys = [(self._numbers[each], one) for each, one in zip(workspaces, packed, strict=True)]
+        held = self._reader.find(keys)
+        try:
+            return [held[key].digest for key in keys]
+        except KeyError:
+            raise StoreRefused(
+                f"{self._files.journal}: an acknowledged event's id is not known any more;"
+                " `tokenwatcher store verify` says more"
+            ) from None
+
+
+def _repricings(segment: Segment) -> list[Repricing]:
+    rows = zip(
+        segment.values("workspace_id"),
+        segment.values("id"),
+        _costs(segment, _tokens(segment)),
+        strict=True,
+    )
+    return [Repricing(*row) for row in rows]
+
+
+def _tokens(segment: Segment) -> list[Tokens]:
+    counts = zip(*[segment.values(name) for name in TOKEN_COLUMNS], strict=True)
+    return [Tokens(*each) for each in counts]
+
+
+def _costs(segment: Segment, tokens: Sequence[Tokens]) -> list[Cost]:
+    rates = segment.values("cost_rates")
+    buckets = [unfold(text, counts) for text, counts in zip(rates, tokens, strict=True)]
+    columns = [buckets if name == "buckets" else segment.values(name) for name in COST_COLUMNS]
+    return [Cost(*row) for row in zip(*columns, strict=True)]
