@@ -12,6 +12,7 @@ import msgspec
 from tokenwatcher_server.access.first_start import Welcome, first_start
 from tokenwatcher_server.access.keys import Key
 from tokenwatcher_server.access.login import Login
+from tokenwatcher_server.access.mail_settings import mail_server_of
 from tokenwatcher_server.access.oidc_provider import Client, Provider
 from tokenwatcher_server.access.passwords import Passwords
 from tokenwatcher_server.access.posture import refuse_to_start
@@ -22,6 +23,7 @@ from tokenwatcher_server.access.verifier import KeyVerifier
 from tokenwatcher_server.access.workspaces import DEFAULT, find_workspace
 from tokenwatcher_server.alerts.deliveries import Deliveries
 from tokenwatcher_server.alerts.sealing import Seal
+from tokenwatcher_server.alerts.slack_setting import keep_slack_setting
 from tokenwatcher_server.alerts.watch import Watch
 from tokenwatcher_server.control.database import Database, control_url
 from tokenwatcher_server.control.migrate import migrate
@@ -34,6 +36,7 @@ from tokenwatcher_server.kernel.ids import KeyId
 from tokenwatcher_server.observability.logs import logger
 from tokenwatcher_server.observability.metrics import Metrics
 from tokenwatcher_server.outbound.gate import Gate
+from tokenwatcher_server.outbound.mail import Mail
 from tokenwatcher_server.outbound.policy import Policy as OutboundPolicy
 from tokenwatcher_server.pricing.book import PriceBook
 from tokenwatcher_server.settings import Settings, own_names
@@ -91,9 +94,15 @@ async def running_app(
         stack.push_async_callback(limits.close)
         await limits.open()
         secret = session_secret(settings.dashboard_session_secret, settings.data_dir)
-        gate, seal = _gate(settings), Seal(secret)
+        policy = _outbound_policy(settings)
+        timeout_seconds = settings.alert_webhook_timeout_ms / 1000
+        gate, seal = Gate(policy, timeout_seconds=timeout_seconds), Seal(secret)
+        mail_server = mail_server_of(settings)
+        mail = None
+        if mail_server is not None:
+            mail = Mail(policy, mail_server, timeout_seconds=timeout_seconds)
         page = None if settings.public_url is None else f"{settings.public_url}/alerts"
-        deliveries = Deliveries(database, clock, gate, seal, page)
+        deliveries = Deliveries(database, clock, gate, mail, seal, page)
         cooldown_seconds = settings.alert_cooldown_minutes * 60
         watch = Watch(database, store, clock, deliveries, cooldown_seconds)
         services = Services(
@@ -134,6 +143,7 @@ async def running_app(
             now_us=clock.now_us(),
             insecure=settings.insecure,
         )
+        await keep_slack_setting(database, seal, settings.slack_webhook_url, clock.now_us())
         await _accept_fallback(services)
         yield App(services, build_application(services, _ingest(services)), welcome)
 
@@ -144,16 +154,15 @@ async def _stopped(task: asyncio.Task[None]) -> None:
         await task
 
 
-def _gate(settings: Settings) -> Gate:
-    """The one way out, where the operator's settings let it go."""
-    policy = OutboundPolicy(
+def _outbound_policy(settings: Settings) -> OutboundPolicy:
+    """Where the operator's settings let what leaves this server go."""
+    return OutboundPolicy(
         plain_http=settings.environment == "development",
         allowed_names=frozenset(settings.webhook_allowed_hosts),
         allowed_networks=settings.webhook_allowed_cidrs,
         allowed_ports=frozenset(settings.webhook_allowed_ports),
         own_names=frozenset(own_names(settings)),
     )
-    return Gate(policy, timeout_seconds=settings.alert_webhook_timeout_ms / 1000)
 
 
 def _oidc(settings: Settings, clock: Clock) -> Provider | None:

@@ -50,6 +50,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cron_secret: str | None = None
     alert_cooldown_minutes: int = 60
     alert_webhook_timeout_ms: int = 5_000
+    slack_webhook_url: str | None = None
+    smtp_host: str | None = None
+    smtp_port: int = 587
+    smtp_user: str | None = None
+    smtp_password: str | None = None
+    smtp_tls: str | None = None
+    alert_email_from: str | None = None
     webhook_allowed_hosts: tuple[str, ...] = ()
     webhook_allowed_cidrs: tuple[IPv4Network | IPv6Network, ...] = ()
     webhook_allowed_ports: tuple[int, ...] = ()
@@ -110,6 +117,12 @@ def _environment(text: str) -> str:
 def _log_format(text: str) -> str:
     if text not in {"json", "console"}:
         raise ValueError("use json or console")
+    return text
+
+
+def _encryption(text: str) -> str:
+    if text not in {"starttls", "tls", "none"}:
+        raise ValueError("use starttls, tls or none")
     return text
 
 
@@ -192,6 +205,20 @@ SETTINGS = (
             "How long an alert that was resolved stays silent before it tells again."),
     Setting("ALERT_WEBHOOK_TIMEOUT_MS", "alert_webhook_timeout_ms", _whole(100, 60_000),
             "How long sending one alert may take in all."),
+    Setting("SLACK_WEBHOOK_URL", "slack_webhook_url", _text,
+            "A Slack channel that the default workspace's alerts are told to, by its incoming "
+            "webhook; more are added on the Alerts page.", secret=True),
+    Setting("SMTP_HOST", "smtp_host", _text,
+            "The mail server that alerts are e-mailed through; one inside your network is allowed "
+            "by WEBHOOK_ALLOWED_HOSTS like any other."),
+    Setting("SMTP_PORT", "smtp_port", _whole(1, 65_535), "The mail server's port."),
+    Setting("SMTP_USER", "smtp_user", _text, "Who signs in to the mail server, if it asks."),
+    Setting("SMTP_PASS", "smtp_password", _text, "The mail server's password.", secret=True),
+    Setting("SMTP_TLS", "smtp_tls", _encryption,
+            "`starttls`, `tls` or `none`; by default `tls` on port 465 and `starttls` on others. "
+            "Where the mail server then offers none, nothing is sent."),
+    Setting("ALERT_EMAIL_FROM", "alert_email_from", _text,
+            "The address that alerts are e-mailed from."),
     Setting("WEBHOOK_ALLOWED_HOSTS", "webhook_allowed_hosts", _names,
             "Servers of your own that alerts may be sent to, by name; *.example.com for all below."),
     Setting("WEBHOOK_ALLOWED_CIDRS", "webhook_allowed_cidrs", _networks,

@@ -11,7 +11,9 @@ from tokenwatcher_server.alerts.channels.channel import Channel
 from tokenwatcher_server.alerts.rule import RULE_TYPES, WATCHED
 from tokenwatcher_server.alerts.signing import new_secret
 from tokenwatcher_server.alerts.wording import amount, headline
+from tokenwatcher_server.outbound.mail import Letter
 
+INTEGRATION_KEY = "0123456789abcdef0123456789ABCDEF"
 HOSTILE = "@everyone <!channel> [click](https://evil.example)" + "x" * 4_000
 
 
@@ -37,11 +39,13 @@ def alert(**changes: Any) -> Alert:
 
 
 def sent(kind: str, told: Alert, page: str | None = "https://tw.example/alerts") -> Any:
-    secrets = (new_secret(),) if kind == "webhook" else ()
+    secrets = {"webhook": (new_secret(),), "pagerduty": (INTEGRATION_KEY,)}.get(kind, ())
     channel = Channel(
         id="c", kind=kind, name="c", url="https://x.example", secrets=secrets, page=page
     )
     message = KINDS[kind](told, channel, 1_800_000_000)
+    if isinstance(message, Letter):
+        return [message.subject, message.text, message.html]
     assert message.headers["Content-Type"] == "application/json"
     return json.loads(message.body)
 
@@ -54,7 +58,7 @@ def test_every_channel_tells_every_state(kind: str, state: AlertState) -> None:
     assert "12.5" in text
 
 
-@pytest.mark.parametrize("kind", ["slack", "discord", "teams"])
+@pytest.mark.parametrize("kind", ["slack", "discord", "teams", "email", "pagerduty"])
 def test_people_are_led_back_only_where_the_server_knows_its_address(kind: str) -> None:
     assert "https://tw.example/alerts" in json.dumps(sent(kind, alert()))
     assert "https://" not in json.dumps(sent(kind, alert(), page=None))

@@ -23,6 +23,17 @@ BANNER = "This server runs insecurely."
         ({"DASHBOARD_PASSWORD": ""}, [], "DASHBOARD_PASSWORD"),
         ({"DASHBOARD_SESSION_SECRET": "too-short-to-sign"}, [], "DASHBOARD_SESSION_SECRET"),
         ({"DASHBOARD_SESSION_SECRET": ""}, [], "DASHBOARD_SESSION_SECRET"),
+        ({"ALERT_EMAIL_FROM": "nobody", "SMTP_HOST": "mail.example.com"}, [], "ALERT_EMAIL_FROM"),
+        (
+            {
+                "SMTP_TLS": "none",
+                "SMTP_USER": "tw",
+                "SMTP_HOST": "mail.example.com",
+                "ALERT_EMAIL_FROM": "tw@example.com",
+            },
+            [],
+            "SMTP_TLS",
+        ),
     ],
 )
 def test_a_dangerous_start_is_refused_naming_the_variable_and_leaves_nothing(

@@ -6,6 +6,7 @@ from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
 from tokenwatcher_server.access.addresses import check_addresses
+from tokenwatcher_server.access.mail_settings import mail_server_of
 from tokenwatcher_server.access.names import checked_name
 from tokenwatcher_server.access.oidc import parse_group_roles
 from tokenwatcher_server.access.passwords import check_strength
@@ -38,6 +39,7 @@ def refuse_to_start(settings: Settings) -> None:
     _check_proxies(settings.trusted_proxies)
     check_addresses(settings)
     _check_oidc(settings)
+    mail_server_of(settings)
 
 
 def dangers(settings: Settings) -> Iterator[SettingsError]:

@@ -35,10 +35,21 @@ class _Sealed(msgspec.Struct, frozen=True):
 async def add_channel(
     connection: AsyncConnection, seal: Seal, listed: Listed, channel: Channel
 ) -> None:
-    content = msgspec.json.encode(_Sealed(channel.url, channel.secrets)).decode()
-    sealed = seal.close(content, listed.id)
-    values = msgspec.structs.asdict(listed) | {"sealed": sealed}
+    values = msgspec.structs.asdict(listed) | {"sealed": _sealed(seal, channel)}
     await connection.execute(insert(alert_channels).values(values))
+
+
+async def lead_elsewhere(connection: AsyncConnection, seal: Seal, channel: Channel) -> None:
+    """Give a channel another URL; what waits to be sent goes there too."""
+    values = {"host": host_of(channel.url), "sealed": _sealed(seal, channel)}
+    await connection.execute(
+        update(alert_channels).where(alert_channels.c.id == channel.id).values(values)
+    )
+
+
+def _sealed(seal: Seal, channel: Channel) -> bytes:
+    content = msgspec.json.encode(_Sealed(channel.url, channel.secrets)).decode()
+    return seal.close(content, channel.id)
 
 
 def host_of(url: str) -> str:

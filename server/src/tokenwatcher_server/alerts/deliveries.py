@@ -20,6 +20,7 @@ from tokenwatcher_server.kernel.errors import AppError
 from tokenwatcher_server.observability.logs import logger
 from tokenwatcher_server.outbound.errors import NotSent
 from tokenwatcher_server.outbound.gate import Answer, Gate
+from tokenwatcher_server.outbound.mail import Letter, Mail
 
 MOST_AT_ONCE = 200
 WAITS = (5, 30, 120, 600, 1_800, 7_200, 21_600, 57_600)
@@ -35,10 +36,17 @@ class Deliveries:
     """The task that sends. Any number of processes may run one on the same database."""
 
     def __init__(
-        self, database: Database, clock: Clock, gate: Gate, seal: Seal, page: str | None
+        self,
+        database: Database,
+        clock: Clock,
+        gate: Gate,
+        mail: Mail | None,
+        seal: Seal,
+        page: str | None,
     ) -> None:
         self._database, self._clock = database, clock
-        self._gate, self._seal, self._page = gate, seal, page
+        self._gate, self._mail = gate, mail
+        self._seal, self._page = seal, page
         self._owed = asyncio.Event()
 
     def nudge(self) -> None:
@@ -110,6 +118,10 @@ class Deliveries:
     async def _send(self, delivery: Delivery, channel: Channel) -> Answer:
         seconds = self._clock.now_us() // MICROSECONDS
         message = KINDS[channel.kind](delivery.alert, channel, seconds)
+        if isinstance(message, Letter):
+            if self._mail is None:
+                raise NotSent("This server has no mail server.", "SMTP_HOST is not set")
+            return await self._mail.send(message)
         return await self._gate.send(
             "POST", channel.url, headers=message.headers, body=message.body
         )

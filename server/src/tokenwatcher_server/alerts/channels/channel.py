@@ -13,7 +13,7 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     url: str
     secrets: tuple[str, ...] = ()
-    """That a webhook is signed with, the newest first."""
+    """What a webhook is signed with, the newest first; a key that goes into the message."""
     page: str | None = None
     """Where people find the alert, if the server knows its own address."""
 

@@ -1,6 +1,6 @@
 """Where alerts are sent, and what became of each delivery."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from litestar import Request, delete, get, patch, post
@@ -11,6 +11,7 @@ from tokenwatcher_server.access.principal import Principal
 from tokenwatcher_server.alerts import channel_store as stored
 from tokenwatcher_server.alerts import outbox
 from tokenwatcher_server.alerts.channel_store import Listed, host_of
+from tokenwatcher_server.alerts.channels import email, pagerduty
 from tokenwatcher_server.alerts.channels.channel import Channel
 from tokenwatcher_server.alerts.outbox import Attempt, Delivery
 from tokenwatcher_server.alerts.signing import new_secret
@@ -19,6 +20,7 @@ from tokenwatcher_server.kernel.clock import iso
 from tokenwatcher_server.kernel.errors import AppError, Issue, Kind, invalid, not_found
 from tokenwatcher_server.kernel.ids import WorkspaceId, new_id
 from tokenwatcher_server.outbound.errors import NotSent
+from tokenwatcher_server.outbound.mail import is_email_address
 from tokenwatcher_server.web.api.alert_views import AlertView, alert_view
 from tokenwatcher_server.web.api.workspaces import Name, asked_workspaces, visible
 from tokenwatcher_server.web.audit import note
@@ -26,7 +28,7 @@ from tokenwatcher_server.web.auth import Caller
 from tokenwatcher_server.web.services import services_of
 
 AnyRequest = Request[Any, Any, Any]
-ChannelKind = Literal["webhook", "slack", "discord", "teams"]
+ChannelKind = Literal["webhook", "slack", "discord", "teams", "email", "pagerduty"]
 LONGEST_URL = 2000
 MOST_DELIVERIES, DEFAULT_DELIVERIES = 500, 100
 WARNING = "This is the only time the signing secret is shown."
@@ -37,6 +39,7 @@ class ChannelBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     kind: ChannelKind
     name: Name
     url: Annotated[str, Meta(min_length=1, max_length=LONGEST_URL)]
+    """For `email` the address, for `pagerduty` the integration key."""
 
 
 class ChannelChange(msgspec.Struct, frozen=True):
@@ -140,14 +143,14 @@ async def create_channel(
 ) -> NewChannel:
     services = services_of(request)
     workspace = await visible(request, principal, data.workspace_id)
-    await _check_target(request, data.url)
-    secret = new_secret() if data.kind == "webhook" else None
+    place = await _place(request, data)
+    secret = place.secrets[0] if data.kind == "webhook" else None
     listed = Listed(
         id=new_id(),
         workspace_id=workspace.id,
         kind=data.kind,
         name=data.name,
-        host=host_of(data.url),
+        host=place.shown,
         enabled=True,
         created_at=services.clock.now_us(),
     )
@@ -155,8 +158,8 @@ async def create_channel(
         id=listed.id,
         kind=data.kind,
         name=data.name,
-        url=data.url,
-        secrets=() if secret is None else (secret,),
+        url=place.url,
+        secrets=place.secrets,
     )
     async with services.database.transaction() as connection:
         if len(await stored.list_channels(connection, [workspace.id])) >= stored.MOST_CHANNELS:
@@ -168,6 +171,33 @@ async def create_channel(
         await stored.add_channel(connection, services.seal, listed, channel)
         await note(connection, request, principal, _entry("create", listed, after=view(listed)))
     return NewChannel(view(listed), secret, None if secret is None else WARNING)
+
+
+class _Place(NamedTuple):
+    """Where a channel leads; `shown` is all that people see of it."""
+
+    url: str
+    secrets: tuple[str, ...]
+    shown: str
+
+
+async def _place(request: AnyRequest, data: ChannelBody) -> _Place:
+    """Raises AppError (400) for a place that this kind of channel can't lead to."""
+    if data.kind == "email":
+        if services_of(request).settings.smtp_host is None:
+            issue = Issue("kind", "needs a mail server: set SMTP_HOST and ALERT_EMAIL_FROM")
+            raise invalid(f"kind {issue.message}.", issue)
+        if not is_email_address(data.url):
+            raise invalid("url is no e-mail address.", Issue("url", "is no e-mail address"))
+        return _Place(email.SCHEME + data.url, (), data.url)
+    if data.kind == "pagerduty":
+        if not pagerduty.is_routing_key(data.url):
+            issue = Issue("url", "is no integration key: 32 letters and digits")
+            raise invalid(f"url {issue.message}.", issue)
+        return _Place(pagerduty.URL, (data.url,), host_of(pagerduty.URL))
+    await _check_target(request, data.url)
+    secrets = (new_secret(),) if data.kind == "webhook" else ()
+    return _Place(data.url, secrets, host_of(data.url))
 
 
 async def _check_target(request: AnyRequest, url: str) -> None:

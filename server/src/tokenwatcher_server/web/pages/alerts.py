@@ -63,6 +63,8 @@ class AlertsPage(msgspec.Struct, frozen=True, kw_only=True):
     types: Names
     steps: Names = STEPS
     made: NewChannel | None = None
+    has_mail: bool
+    """Whether the operator named a mail server."""
 
     def channel_name(self, channel_id: str) -> str:
         return next((one.name for one in self.channels if one.id == channel_id), "a channel")
@@ -161,6 +163,7 @@ async def _answer(
         workspaces=tuple(one for one in viewer.workspaces if _may(viewer, one[0])),
         types=tuple((name, _sentence(what)) for name, what in WHAT.items()),
         made=made,
+        has_mail=services.settings.smtp_host is not None,
     )
     moment = Moment(services.clock.now_us(), None)
     return answer_page(request, moment, "alerts.html", viewer, page)
