@@ -55,11 +55,11 @@ docs: $(STAMP) ## Write the generated pages of docs/ anew
 	@$(BIN)/python scripts/generate_docs.py
 
 requirements: ## Compile the pinned, hashed requirements anew (needs uv)
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/runtime.txt requirements/runtime.in
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/dev.txt requirements/dev.in
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/oldest.txt requirements/oldest.in
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements/adapters.txt requirements/adapters.in
-	uv pip compile -q --universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header -o requirements/pythons.txt requirements/pythons.in
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-header -o requirements/runtime.txt requirements/runtime.in
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-header -o requirements/dev.txt requirements/dev.in
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-header -o requirements/oldest.txt requirements/oldest.in
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url --no-header -o requirements/adapters.txt requirements/adapters.in
+	uv pip compile -q --universal --python-version 3.10 --generate-hashes --no-strip-extras --no-emit-index-url --no-header -o requirements/pythons.txt requirements/pythons.in
 
 clean: ## Remove the environment and what the tools left
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist screenshots
