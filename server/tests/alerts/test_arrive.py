@@ -3,7 +3,7 @@
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -250,3 +250,28 @@ def _settled(admin: httpx.Client) -> Any:
             return found
         time.sleep(0.05)
     raise AssertionError(found)
+
+
+def test_an_hour_far_beyond_the_usual_is_told(
+    watching: Any, admin: httpx.Client, workspace_id: str, receiver: Any
+) -> None:
+    add_channel(admin, workspace_id, receiver.url)
+    now = time.time()
+    past = [
+        DOLLAR
+        | {
+            "timestamp": datetime.fromtimestamp(
+                now - week * 604_800 + beside * 3_600, UTC
+            ).isoformat()
+        }
+        for week in range(1, 5)
+        for beside in (-1, 0, 1)
+    ]
+    with watching.client(watching.key()) as app:
+        assert app.post("/api/ingest/batch", json={"events": past}).status_code == 200
+    rule = add_rule(admin, workspace_id, type="cost_anomaly", threshold="5")
+    spend(watching, 2)
+    assert admin.get(f"/api/alerts/{rule['id']}").json()["now"]["value"] == "0"
+    spend(watching, 5)
+    [body] = receiver.wait_for(1)
+    assert (body["type"], body["valueExact"], body["thresholdExact"]) == ("cost_anomaly", "6", "5")

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from tokenwatcher_server.alerts.alert import Alert, AlertState
+from tokenwatcher_server.alerts.alert import Alert, AlertState, alert_of
 from tokenwatcher_server.alerts.channels import KINDS
 from tokenwatcher_server.alerts.channels.channel import Channel
-from tokenwatcher_server.alerts.rule import RULE_TYPES, WATCHED
+from tokenwatcher_server.alerts.rule import RULE_TYPES, WATCHED, Rule
 from tokenwatcher_server.alerts.signing import new_secret
 from tokenwatcher_server.alerts.wording import amount, headline
 from tokenwatcher_server.outbound.mail import Letter
@@ -74,6 +74,13 @@ def test_a_hostile_name_mentions_nobody_and_fits() -> None:
     assert len(slack["blocks"][0]["text"]["text"]) <= 3_000
     card = sent("teams", told)["attachments"][0]["content"]
     assert {line["type"] for line in card["body"]} == {"RichTextBlock"}
+
+
+def test_a_budget_of_one_tag_value_names_it() -> None:
+    rule = Rule(id="r", workspace_id="w", project_id=None, name="Chat", type="tag_cost",
+                threshold=10**13, tag_key="team", tag_value="search")  # fmt: skip
+    said = headline(alert_of(rule, "Company", "triggered", 10**13, 10**13, 0))
+    assert said == "Chat: spend by tag today is $10.00 of $10.00 (search)"
 
 
 @pytest.mark.parametrize("rule_type", RULE_TYPES)

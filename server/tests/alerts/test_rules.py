@@ -62,6 +62,19 @@ def test_a_rule_is_made_changed_and_removed_and_each_is_written_down(signed_in: 
     ]
 
 
+def test_a_rule_is_muted_until_an_instant_and_heard_again(signed_in: Browser) -> None:
+    browser = signed_in()
+    made = browser.post("/api/alerts", json={"workspaceId": home(browser)} | BUDGET).json()["alert"]
+    address = f"/api/alerts/{made['id']}"
+    muted = browser.patch(address, json={"mutedUntil": "2099-05-01T10:00:00+02:00"})
+    assert muted.json()["alert"]["mutedUntil"] == "2099-05-01T08:00:00.000000Z"
+    for wrong in ("tomorrow", "2099-05-01T08:00:00", 4_081_000_000_000_000):
+        refused = browser.patch(address, json={"mutedUntil": wrong})
+        assert (refused.status_code, refused.json()["issues"][0]["path"]) == (400, "mutedUntil")
+    heard = browser.patch(address, json={"mutedUntil": None})
+    assert heard.json()["alert"]["mutedUntil"] is None
+
+
 def test_what_is_removed_takes_its_alerts_with_it(signed_in: Browser) -> None:
     browser = signed_in()
     made = browser.post("/api/workspaces", json={"name": "Short-lived"}).json()["workspace"]["id"]

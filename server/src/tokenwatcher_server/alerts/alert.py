@@ -58,6 +58,6 @@ def alert_of(
         project_id=rule.project_id,
         provider=rule.provider,
         model=rule.model,
-        subject=subject,
+        subject=subject or rule.tag_value,
         triggered_at=now_us,
     )

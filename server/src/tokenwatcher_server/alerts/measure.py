@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from tokenwatcher_server.alerts.anomaly import HISTORY_US, excess
 from tokenwatcher_server.alerts.rule import Rule, Window, subject_of
 from tokenwatcher_server.events.query import Dimension, Field, Filter, Scope, UsageQuery, UsageRow
 from tokenwatcher_server.events.store import EventStore
@@ -59,9 +60,11 @@ def window(kind: Window, now_us: int, zone: ZoneInfo) -> Period:
 def _query(rule: Rule, period: Period) -> UsageQuery:
     subject = subject_of(rule)
     projects = None if rule.project_id is None else (ProjectId(rule.project_id),)
+    by_hour = rule.type == "cost_anomaly"
     return UsageQuery(
         scope=Scope((WorkspaceId(rule.workspace_id),), projects),
-        period=period,
+        period=Period(period.start_us - HISTORY_US, period.end_us) if by_hour else period,
+        interval="hour" if by_hour else None,
         measures=rule.watched.measures,
         group_by=() if subject is None else (subject,),
         filters=_filters(rule),
@@ -82,6 +85,10 @@ def _filters(rule: Rule) -> tuple[Filter, ...]:
 
 def _values(rule: Rule, rows: Sequence[UsageRow], period: Period, now_us: int) -> dict[str, int]:
     """By subject; events without a user or without the tag are nobody's."""
+    if rule.type == "cost_anomaly":
+        hours = {row.bucket_us or 0: int(row.values[0] or 0) for row in rows}
+        beyond = excess(hours, period.start_us)
+        return {} if beyond is None else {"": beyond}
     found: dict[str, int] = {}
     for row in rows:
         value = value_of(rule, row.values, period, now_us)

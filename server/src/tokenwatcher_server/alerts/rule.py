@@ -17,6 +17,7 @@ RuleType = Literal[
     "weekly_cost",
     "monthly_cost",
     "cost_forecast",
+    "cost_anomaly",
     "daily_tokens",
     "model_daily_cost",
     "user_daily_cost",
@@ -43,7 +44,7 @@ class Watched(msgspec.Struct, frozen=True):
     """How a type of rule is measured.
 
     `error_rate` is the part of the calls that failed, `cost_forecast` what the month will have
-    cost if it goes on as it went so far.
+    cost if it goes on as it went so far, `cost_anomaly` what this hour costs beyond the usual.
     """
 
     measures: tuple[Measure, ...]
@@ -57,6 +58,7 @@ WATCHED: Final[Mapping[RuleType, Watched]] = {
     "weekly_cost": Watched(("cost",), "week", "usd"),
     "monthly_cost": Watched(("cost",), "month", "usd"),
     "cost_forecast": Watched(("cost",), "month", "usd"),
+    "cost_anomaly": Watched(("cost",), "hour", "usd"),
     "daily_tokens": Watched(("total_tokens",), "day", "tokens"),
     "model_daily_cost": Watched(("cost",), "day", "usd"),
     "user_daily_cost": Watched(("cost",), "day", "usd"),

@@ -10,6 +10,7 @@ WHAT = {
     "weekly_cost": "spend this week",
     "monthly_cost": "spend this month",
     "cost_forecast": "spend this month at its present pace",
+    "cost_anomaly": "spend this hour beyond what is usual",
     "daily_tokens": "tokens today",
     "model_daily_cost": "spend on the model today",
     "user_daily_cost": "spend of one user today",

@@ -1,5 +1,6 @@
 """Alert rules and what they told, as the API gives them."""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated
 
@@ -38,8 +39,8 @@ class RuleChange(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     steps: tuple[int, ...] | UnsetType = UNSET
     channel_ids: tuple[str, ...] | UnsetType = UNSET
     enabled: bool | UnsetType = UNSET
-    muted_until: int | UnsetType | None = UNSET
-    """Microseconds since 1970, UTC; null ends it."""
+    muted_until: Annotated[datetime, Meta(tz=True)] | UnsetType | None = UNSET
+    """Until then nothing is told; null ends it."""
 
 
 class RuleView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

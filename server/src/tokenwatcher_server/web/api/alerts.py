@@ -1,5 +1,6 @@
 """Alert rules, what they told, and evaluating them on demand."""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from tokenwatcher_server.alerts.measure import observe
 from tokenwatcher_server.alerts.outbox import enqueue
 from tokenwatcher_server.alerts.rule import Rule, checked, parts_of, text_of
 from tokenwatcher_server.control.audit import Entry
+from tokenwatcher_server.kernel.clock import to_us
 from tokenwatcher_server.kernel.errors import AppError, Issue, Kind, invalid, not_found
 from tokenwatcher_server.kernel.ids import WorkspaceId, new_id
 from tokenwatcher_server.web.api.alert_views import (
@@ -171,7 +173,7 @@ async def change_alert(
 ) -> OneAlert:
     before = await visible_rule(request, principal, rule_id)
     given = {
-        name: value
+        name: to_us(value) if isinstance(value, datetime) else value
         for name, value in msgspec.structs.asdict(data).items()
         if value is not UNSET and name != "threshold"
     }
