@@ -8,6 +8,18 @@ from typing import Any
 from aiosmtpd.smtp import SMTP, AuthResult
 
 
+class _Session(SMTP):
+    """Knows its transports, the encrypted one and that below it, so that all can be closed."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self.transports: list[asyncio.WriteTransport] = []
+        super().__init__(*args, **options)
+
+    def connection_made(self, transport: Any) -> None:
+        self.transports.append(transport)
+        super().connection_made(transport)
+
+
 class MailServer:
     """Keeps what it gets, unless it has another `reply`."""
 
@@ -15,7 +27,7 @@ class MailServer:
         self.letters: list[tuple[list[str], str]] = []
         self.signed_in: list[str] = []
         self.reply = "250 OK"
-        self._sessions: list[SMTP] = []
+        self._sessions: list[_Session] = []
         self._options: dict[str, Any] = {
             "hostname": "hook.example",
             "authenticator": self._sign_in,
@@ -45,13 +57,13 @@ class MailServer:
         self._thread.join()
         self._server.close()
         for session in self._sessions:
-            if isinstance(session.transport, asyncio.WriteTransport):
-                session.transport.abort()
+            for transport in session.transports:
+                transport.abort()
         self._loop.run_until_complete(asyncio.sleep(0.05))
         self._loop.close()
 
     def _session(self) -> SMTP:
-        self._sessions.append(SMTP(self, loop=self._loop, **self._options))
+        self._sessions.append(_Session(self, loop=self._loop, **self._options))
         return self._sessions[-1]
 
     def _sign_in(self, _server: Any, _session: Any, _envelope: Any, _how: str, data: Any) -> Any:

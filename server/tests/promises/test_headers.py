@@ -51,6 +51,7 @@ def test_what_was_too_large_or_too_often_is_answered_with_them_too(visitor: Brow
     type_ = {"Content-Type": "application/reports+json"}
     large = browser.post("/api/csp-reports", content=b"[" * 30_000, headers=type_)
     assert large.status_code == 413
+    assert large.headers["connection"] == "close"
     for _ in range(61):
         answer = browser.post("/api/csp-reports", content=b"[]", headers=type_)
     assert answer.status_code == 429

@@ -30,8 +30,6 @@ from tokenwatcher_server.outbound.target import target_of
 
 Encryption = Literal["starttls", "tls", "none"]
 TAKEN = 250
-LOOP_TURNS = 3
-"""After which the loop has let go of a connection: encryption closes, then the socket."""
 
 
 class MailServer(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,8 +114,6 @@ class Mail:
             if isinstance(client.transport, asyncio.WriteTransport):
                 client.transport.abort()  # closing in peace could take longer than there is time
             client.close()
-            for _ in range(LOOP_TURNS):
-                await asyncio.sleep(0)
         return status
 
     async def _hand_over(

@@ -9,7 +9,7 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -37,6 +37,7 @@ Headers = Mapping[bytes, bytes]
 RawHandler = Callable[[Scope, Headers, Receive], Awaitable[Reply]]
 """Answers a path without the framework; see `headers_by_name`."""
 
+HANGS_UP: Final = (b"connection", b"close")
 _LEAVES_THE_BODY = frozenset({408, 413})
 """Said while a body still comes, so the sender must hear that this connection ends."""
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9-]{8,64}\Z")
@@ -132,7 +133,7 @@ class _Answer:
             headers += self._security.page if is_page else self._security.data
             headers.append((b"x-request-id", self._request_id))
             if message["status"] in _LEAVES_THE_BODY:
-                headers.append((b"connection", b"close"))
+                headers.append(HANGS_UP)
             if b"cache-control" not in given:
                 headers.append(NO_STORE)
             message = {**message, "headers": headers}
@@ -167,5 +168,7 @@ async def _send_reply(send: Send, reply: Reply, request_id: str, security: RawHe
         NO_STORE,
         (b"x-request-id", request_id.encode()),
     ]
+    if reply.status in _LEAVES_THE_BODY and HANGS_UP not in headers:
+        headers.append(HANGS_UP)
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})
