@@ -1,14 +1,25 @@
 """An alert arrives: soon, once, signed, and again where the receiver was away."""
 
+import asyncio
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
-from standardwebhooks.webhooks import Webhook
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
+from tokenwatcher_server.access.workspaces import create_workspace
+from tokenwatcher_server.alerts.channel_store import Listed, open_channel, rotate_secret
+from tokenwatcher_server.alerts.channel_store import add_channel as add_channel_to
+from tokenwatcher_server.alerts.channels.channel import Channel
+from tokenwatcher_server.alerts.sealing import Seal
+from tokenwatcher_server.control.database import Database, control_url
+from tokenwatcher_server.control.migrate import migrate
 
 # gpt-4o: $2.50 a million tokens in, so 400,000 of them are a dollar
 DOLLAR = {"provider": "openai", "model": "gpt-4o", "inputTokens": 400_000, "outputTokens": 0}
@@ -275,3 +286,63 @@ def test_an_hour_far_beyond_the_usual_is_told(
     spend(watching, 5)
     [body] = receiver.wait_for(1)
     assert (body["type"], body["valueExact"], body["thresholdExact"]) == ("cost_anomaly", "6", "5")
+
+
+def test_a_rotated_secret_signs_at_once_and_the_old_one_beside_it(
+    admin: httpx.Client, workspace_id: str, receiver: Any
+) -> None:
+    made = add_channel(admin, workspace_id, receiver.url)
+    address = f"/api/alert-channels/{made['channel']['id']}/rotate"
+    rule = add_rule(admin, workspace_id)
+    rotated = admin.post(address).json()
+    secrets = [made["signingSecret"], rotated["signingSecret"]]
+    assert secrets[0] != secrets[1]
+    assert all(secret not in admin.get("/api/alert-channels").text for secret in secrets)
+    assert admin.post(f"/api/alerts/{rule['id']}/test").status_code == 200
+    receiver.wait_for(1)
+    headers, body = receiver.received[0]
+    for secret in secrets:
+        assert Webhook(secret).verify(body, headers)["alertName"] == "Budget"
+
+    third = admin.post(address).json()["signingSecret"]
+    assert admin.post(f"/api/alerts/{rule['id']}/test").status_code == 200
+    receiver.wait_for(2)
+    headers, body = receiver.received[1]
+    assert [secret for secret in (*secrets, third) if verifies(secret, body, headers)] == [
+        secrets[1],
+        third,
+    ]
+    slack = add_channel(admin, workspace_id, receiver.url, "slack")["channel"]["id"]
+    assert admin.post(f"/api/alert-channels/{slack}/rotate").status_code == 409
+
+
+def verifies(secret: str, body: bytes, headers: dict[str, str]) -> bool:
+    try:
+        Webhook(secret).verify(body, headers)
+    except WebhookVerificationError:
+        return False
+    return True
+
+
+def test_the_secret_before_is_forgotten_after_its_day(tmp_path: Path) -> None:
+    async def secrets_at(now_us: int) -> tuple[str, ...]:
+        async with database.reading() as connection:
+            channel = await open_channel(connection, seal, "c", None, now_us)
+        assert channel is not None
+        return channel.secrets
+
+    async def work() -> list[tuple[str, ...]]:
+        await migrate(database)
+        listed = Listed("c", workspace_id, "webhook", "n", "h", enabled=True, created_at=0)
+        channel = Channel(id="c", kind="webhook", name="n", url="https://x.example", secrets=("a",))
+        async with database.transaction() as connection:
+            workspace = await create_workspace(connection, "Company", 0)
+            listed = msgspec.structs.replace(listed, workspace_id=workspace.id)
+            await add_channel_to(connection, seal, listed, channel)
+            await rotate_secret(connection, seal, "c", "b", 100)
+        found = [await secrets_at(99), await secrets_at(100)]
+        await database.close()
+        return found
+
+    database, seal, workspace_id = Database(control_url(None, tmp_path)), Seal(b"s" * 32), ""
+    assert asyncio.run(work()) == [("b", "a"), ("b",)]

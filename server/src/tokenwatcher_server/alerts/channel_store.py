@@ -30,6 +30,8 @@ class Listed(msgspec.Struct, frozen=True, rename="camel"):
 class _Sealed(msgspec.Struct, frozen=True):
     url: str
     secrets: tuple[str, ...]
+    older_until: int = 0
+    """Until when secrets beside the newest are still used."""
 
 
 async def add_channel(
@@ -47,9 +49,26 @@ async def lead_elsewhere(connection: AsyncConnection, seal: Seal, channel: Chann
     )
 
 
+async def rotate_secret(
+    connection: AsyncConnection, seal: Seal, channel_id: str, secret: str, older_until: int
+) -> None:
+    """Sign with a new secret from now on, and until `older_until` with the one before it too."""
+    query = select(alert_channels.c.sealed).where(alert_channels.c.id == channel_id)
+    content = _opened(seal, (await connection.execute(query)).scalar_one(), channel_id)
+    rotated = _Sealed(content.url, (secret, *content.secrets[:1]), older_until)
+    sealed = seal.close(msgspec.json.encode(rotated).decode(), channel_id)
+    await connection.execute(
+        update(alert_channels).where(alert_channels.c.id == channel_id).values(sealed=sealed)
+    )
+
+
 def _sealed(seal: Seal, channel: Channel) -> bytes:
     content = msgspec.json.encode(_Sealed(channel.url, channel.secrets)).decode()
     return seal.close(content, channel.id)
+
+
+def _opened(seal: Seal, sealed: bytes, channel_id: str) -> _Sealed:
+    return msgspec.json.decode(seal.open(sealed, channel_id), type=_Sealed)
 
 
 def host_of(url: str) -> str:
@@ -75,7 +94,7 @@ async def find_channel(connection: AsyncConnection, channel_id: str) -> Listed |
 
 
 async def open_channel(
-    connection: AsyncConnection, seal: Seal, channel_id: str, page: str | None
+    connection: AsyncConnection, seal: Seal, channel_id: str, page: str | None, now_us: int
 ) -> Channel | None:
     """A channel that is on, with its secrets. Raises AppError (409) where they can't be opened."""
     query = select(alert_channels).where(
@@ -84,13 +103,13 @@ async def open_channel(
     row = (await connection.execute(query)).one_or_none()
     if row is None:
         return None
-    content = msgspec.json.decode(seal.open(row.sealed, row.id), type=_Sealed)
+    content = _opened(seal, row.sealed, row.id)
     return Channel(
         id=row.id,
         kind=row.kind,
         name=row.name,
         url=content.url,
-        secrets=content.secrets,
+        secrets=content.secrets if now_us < content.older_until else content.secrets[:1],
         page=page,
     )
 

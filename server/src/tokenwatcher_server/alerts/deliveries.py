@@ -86,7 +86,11 @@ class Deliveries:
         try:
             async with self._database.reading() as connection:
                 channel = await open_channel(
-                    connection, self._seal, delivery.channel_id, self._page
+                    connection,
+                    self._seal,
+                    delivery.channel_id,
+                    self._page,
+                    self._clock.now_us(),
                 )
             if channel is None:
                 error, again_at = "The channel is off.", None

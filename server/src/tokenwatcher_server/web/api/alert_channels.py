@@ -16,7 +16,7 @@ from tokenwatcher_server.alerts.channels.channel import Channel
 from tokenwatcher_server.alerts.outbox import Attempt, Delivery
 from tokenwatcher_server.alerts.signing import new_secret
 from tokenwatcher_server.control.audit import Entry
-from tokenwatcher_server.kernel.clock import iso
+from tokenwatcher_server.kernel.clock import DAY_US, iso
 from tokenwatcher_server.kernel.errors import AppError, Issue, Kind, invalid, not_found
 from tokenwatcher_server.kernel.ids import WorkspaceId, new_id
 from tokenwatcher_server.outbound.errors import NotSent
@@ -32,6 +32,9 @@ ChannelKind = Literal["webhook", "slack", "discord", "teams", "email", "pagerdut
 LONGEST_URL = 2000
 MOST_DELIVERIES, DEFAULT_DELIVERIES = 500, 100
 WARNING = "This is the only time the signing secret is shown."
+OVERLAP_US = DAY_US
+"""How long the secret before it signs beside a new one, for receivers to change theirs."""
+ROTATED = f"{WARNING} The one before it signs too for 24 hours."
 
 
 class ChannelBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -226,6 +229,26 @@ async def change_channel(
     return OneChannel(view(after))
 
 
+@post(
+    "/api/alert-channels/{channel_id:str}/rotate",
+    status_code=200,
+    summary="Give a webhook a new signing secret; the old one signs too for a day",
+    right="alerts.change",
+)
+async def rotate_channel(
+    request: AnyRequest, principal: Caller, channel_id: FromPath[str]
+) -> NewChannel:
+    services = services_of(request)
+    found = await visible_channel(request, principal, channel_id)
+    if found.kind != "webhook":
+        raise AppError(Kind.CONFLICT, "NOT_SIGNED", "Only webhooks are signed.")
+    secret, until = new_secret(), services.clock.now_us() + OVERLAP_US
+    async with services.database.transaction() as connection:
+        await stored.rotate_secret(connection, services.seal, found.id, secret, until)
+        await note(connection, request, principal, _entry("rotate", found))
+    return NewChannel(view(found), secret, ROTATED)
+
+
 @delete("/api/alert-channels/{channel_id:str}", summary="Remove a channel",
         right="alerts.change")  # fmt: skip
 async def delete_channel(request: AnyRequest, principal: Caller, channel_id: FromPath[str]) -> None:
@@ -299,6 +322,7 @@ ROUTES = (
     list_channels,
     create_channel,
     change_channel,
+    rotate_channel,
     delete_channel,
     list_deliveries,
     retry_delivery,

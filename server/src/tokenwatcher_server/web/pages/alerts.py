@@ -12,6 +12,7 @@ from tokenwatcher_server.kernel.ids import WorkspaceId
 from tokenwatcher_server.web.api import alert_channels as channels_api
 from tokenwatcher_server.web.api import alerts as api
 from tokenwatcher_server.web.api.alert_channels import (
+    ROTATED,
     ChannelBody,
     ChannelChange,
     ChannelView,
@@ -66,6 +67,11 @@ class AlertsPage(msgspec.Struct, frozen=True, kw_only=True):
     has_mail: bool
     """Whether the operator named a mail server."""
 
+    @property
+    def rotated(self) -> bool:
+        """Whether the channel of `made` was there before."""
+        return self.made is not None and self.made.warning == ROTATED
+
     def channel_name(self, channel_id: str) -> str:
         return next((one.name for one in self.channels if one.id == channel_id), "a channel")
 
@@ -100,6 +106,15 @@ async def remove_channel(request: AnyRequest, channel_id: FromPath[str]) -> Resp
     viewer = await viewer_of(request)
     await action(channels_api.delete_channel)(request, viewer.principal, channel_id)
     return back_to(ALERTS)
+
+
+@post(f"{ALERTS}/channels/{{channel_id:str}}/rotate", include_in_schema=False,
+      status_code=200, right="alerts.change")  # fmt: skip
+async def rotate_channel(request: AnyRequest, channel_id: FromPath[str]) -> Response[str]:
+    viewer = await viewer_of(request)
+    rotate = action(channels_api.rotate_channel)
+    made: NewChannel = await rotate(request, viewer.principal, channel_id)
+    return await _answer(request, viewer, made)
 
 
 @post(f"{ALERTS}/channels/{{channel_id:str}}/switch", include_in_schema=False,
@@ -208,6 +223,7 @@ ROUTES = (
     alerts_page,
     create_rule,
     create_channel,
+    rotate_channel,
     switch_channel,
     remove_channel,
     send_again,

@@ -28,6 +28,7 @@ PHRASES: Mapping[str, str] = {
     "alert.remove": "removed the alert",
     "channel.create": "added the channel",
     "channel.change": "changed the channel",
+    "channel.rotate": "gave a new secret to the channel",
     "channel.remove": "removed the channel",
     "delivery.retry": "sent again the alert",
     "backup.make": "backed the instance up to",
