@@ -346,3 +346,23 @@ def test_the_secret_before_is_forgotten_after_its_day(tmp_path: Path) -> None:
 
     database, seal, workspace_id = Database(control_url(None, tmp_path)), Seal(b"s" * 32), ""
     assert asyncio.run(work()) == [("b", "a"), ("b",)]
+
+
+def test_the_overview_shows_budgets_and_hears_of_a_new_one(
+    watching: Any, admin: httpx.Client, workspace_id: str
+) -> None:
+    spend(watching, 9)
+    before = admin.get("/")
+    assert "Budgets" not in before.text
+    add_rule(admin, workspace_id, name="Search", threshold="100")
+    add_rule(admin, workspace_id, name="Chat")
+    add_rule(admin, workspace_id, name="Failures", type="error_rate", threshold="5")
+    after = admin.get("/", headers={"If-None-Match": before.headers["etag"]})
+    assert after.status_code == 200
+    budgets = after.text.split('id="budgets"')[1].split("</section>")[0]
+    assert budgets.index("Chat") < budgets.index("Search")
+    assert "Failures" not in budgets
+    assert "90 % of the threshold" in budgets
+    assert "$9.00" in budgets
+    again = admin.get("/", headers={"If-None-Match": after.headers["etag"]})
+    assert again.status_code == 304

@@ -7,8 +7,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 
 from tokenwatcher_server.alerts.rules import list_rules
-from tokenwatcher_server.alerts.wording import WHAT, amount
-from tokenwatcher_server.kernel.ids import WorkspaceId
+from tokenwatcher_server.alerts.wording import WHAT
 from tokenwatcher_server.web.api import alert_channels as channels_api
 from tokenwatcher_server.web.api import alerts as api
 from tokenwatcher_server.web.api.alert_channels import (
@@ -24,33 +23,18 @@ from tokenwatcher_server.web.api.alert_channels import (
 from tokenwatcher_server.web.api.alert_views import (
     AlertView,
     History,
-    MeasuredRule,
     RuleBody,
     RuleChange,
 )
 from tokenwatcher_server.web.pages.answer import Moment, answer_page
 from tokenwatcher_server.web.pages.forms import action, back_to, body_of, fields_of
 from tokenwatcher_server.web.pages.links import ALERTS
+from tokenwatcher_server.web.pages.rule_rows import RuleRow, may_change, rule_row, sentence
 from tokenwatcher_server.web.pages.viewer import AnyRequest, Names, Viewer, viewer_of
 from tokenwatcher_server.web.services import services_of
 
-BAR_WIDTH = 84
 STEPS = (("100", "at 100 %"), ("80,100", "at 80 and 100 %"), ("50,80,100", "at 50, 80 and 100 %"))
 SHOWN = 50
-
-
-class RuleRow(msgspec.Struct, frozen=True):
-    rule: MeasuredRule
-    place: str
-    """The project, or the workspace."""
-    what: str
-    value: str
-    threshold: str
-    width: int
-    """Of the bar, up to BAR_WIDTH."""
-    level: str
-    """`calm`, `near` (80 % of the threshold) or `over`."""
-    mine: bool
 
 
 class AlertsPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,13 +154,13 @@ async def _answer(
         channels = await action(channels_api.list_channels)(request, holding, None)
         sent = await action(channels_api.list_deliveries)(request, holding, None, SHOWN)
     page = AlertsPage(
-        rules=tuple(_row(viewer, one) for one in measured),
+        rules=tuple(rule_row(viewer, one) for one in measured),
         channels=tuple(channels.channels),
         history=tuple(told.history),
         deliveries=tuple(sent.deliveries),
         scopes=_scopes(viewer),
-        workspaces=tuple(one for one in viewer.workspaces if _may(viewer, one[0])),
-        types=tuple((name, _sentence(what)) for name, what in WHAT.items()),
+        workspaces=tuple(one for one in viewer.workspaces if may_change(viewer, one[0])),
+        types=tuple((name, sentence(what)) for name, what in WHAT.items()),
         made=made,
         has_mail=services.settings.smtp_host is not None,
     )
@@ -184,39 +168,17 @@ async def _answer(
     return answer_page(request, moment, "alerts.html", viewer, page)
 
 
-def _may(viewer: Viewer, workspace_id: str) -> bool:
-    return viewer.principal.may("alerts.change", WorkspaceId(workspace_id))
-
-
 def _scopes(viewer: Viewer) -> Names:
-    whole = [(f"{key}/", f"all of {name}") for key, name in viewer.workspaces if _may(viewer, key)]
+    whole = [
+        (f"{key}/", f"all of {name}") for key, name in viewer.workspaces if may_change(viewer, key)
+    ]
     names = dict(viewer.projects)
     projects = [
         (f"{workspace}/{project}", names[project])
         for project, workspace in viewer.homes
-        if _may(viewer, workspace)
+        if may_change(viewer, workspace)
     ]
     return (*whole, *projects)
-
-
-def _row(viewer: Viewer, measured: MeasuredRule) -> RuleRow:
-    rule, now = measured.alert, measured.now
-    names = dict(viewer.workspaces) | {str(key): name for key, name in viewer.projects}
-    percent = now.percent or 0
-    return RuleRow(
-        rule=measured,
-        place=names.get(rule.project_id or rule.workspace_id, "a project"),
-        what=_sentence(WHAT[rule.type]),
-        value="nothing yet" if now.value is None else amount(now.value, rule.unit),
-        threshold=amount(rule.threshold, rule.unit),
-        width=min(BAR_WIDTH, BAR_WIDTH * percent // 100),
-        level="over" if percent >= 100 else "near" if percent >= 80 else "calm",
-        mine=_may(viewer, rule.workspace_id),
-    )
-
-
-def _sentence(words: str) -> str:
-    return words[0].upper() + words[1:]
 
 
 ROUTES = (

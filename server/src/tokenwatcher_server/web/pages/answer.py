@@ -26,8 +26,11 @@ class Moment(msgspec.Struct, frozen=True):
     """The ETag; None where the store can't say whether anything changed."""
 
 
-async def moment_of(request: AnyRequest, viewer: Viewer) -> Moment:
-    """Known before any question is asked, so that a page without news costs next to nothing."""
+async def moment_of(request: AnyRequest, viewer: Viewer, about: object = None) -> Moment:
+    """Known before any question is asked, so that a page without news costs next to nothing.
+
+    `about` is what the page depends on beside the events and the viewer.
+    """
     services = services_of(request)
     now_us = services.clock.now_us()
     minute = now_us - now_us % MINUTE_US
@@ -44,6 +47,7 @@ async def moment_of(request: AnyRequest, viewer: Viewer) -> Moment:
         viewer.workspaces,
         viewer.projects,
         viewer.environments,
+        about,
     )
     return Moment(minute, f'"{hashlib.sha256(repr(parts).encode()).hexdigest()[:24]}"')
 

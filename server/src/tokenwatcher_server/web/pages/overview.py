@@ -26,6 +26,7 @@ from tokenwatcher_server.web.pages.controls import (
 )
 from tokenwatcher_server.web.pages.event_rows import EventRow, event_row
 from tokenwatcher_server.web.pages.links import EVENTS, EXPLORE, MODELS, OVERVIEW, address
+from tokenwatcher_server.web.pages.rule_rows import RuleRow, budget_rows, budgets_in
 from tokenwatcher_server.web.pages.spend_chart import SpendChart, spend_chart
 from tokenwatcher_server.web.pages.start import Landed, start_of
 from tokenwatcher_server.web.pages.unpriced import UnpricedNote, unpriced_note
@@ -75,6 +76,8 @@ class OverviewPage(msgspec.Struct, frozen=True):
     explore_href: str
     models_href: str
     unpriced: UnpricedNote | None
+    budgets: tuple[RuleRow, ...] = ()
+    """Those nearest to their threshold."""
 
 
 class Shown(msgspec.Struct, frozen=True):
@@ -92,7 +95,8 @@ async def overview_page(request: AnyRequest) -> Response[str]:
     asked = parse_with(reader)
     whole = reader.all("all")
     reader.finish()
-    moment = await moment_of(request, viewer)
+    rules = await budgets_in(request, viewer.scope(asked))
+    moment = await moment_of(request, viewer, rules)
     if (same := unchanged(request, moment)) is not None:
         return same
     table = Shown("models" in whole, "tags" in whole)
@@ -102,6 +106,7 @@ async def overview_page(request: AnyRequest) -> Response[str]:
     ):
         first_run = replace(start_of(request, viewer, moment), landed=Landed(0), live=True)
         return answer_page(request, moment, "start.html", viewer, first_run)
+    page = replace(page, budgets=await budget_rows(request, viewer, rules))
     return answer_page(request, moment, "overview.html", viewer, page)
 
 
