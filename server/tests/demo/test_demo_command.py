@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -26,6 +27,7 @@ class Demo:
             env=os.environ | {"TMPDIR": str(temporary)},
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # so that what it started can be ended with it
         )
         assert self._process.stdout
         for line in self._process.stdout:
@@ -49,7 +51,7 @@ class Demo:
 
     def kill(self) -> None:
         if self._process.poll() is None:
-            self._process.kill()
+            os.killpg(self._process.pid, signal.SIGKILL)
             self._process.communicate()
 
 
@@ -70,7 +72,7 @@ def test_demo_from_the_link_to_ctrl_c(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with demonstration(tmp_path, "--port", str(port)) as demo:
-            assert f"Port {port} is taken; using {port + 1}." in demo.text
+            assert f"Port {port} is taken; using {urlsplit(demo.url).port}." in demo.text
             assert "Loaded 10,000 events in " in demo.text
             with httpx.Client(base_url=demo.url) as client:
                 assert client.get(demo.path).status_code == 200
