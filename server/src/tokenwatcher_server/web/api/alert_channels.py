@@ -1,6 +1,6 @@
 """Where alerts are sent, and what became of each delivery."""
 
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Request, delete, get, patch, post
@@ -10,18 +10,16 @@ from msgspec import Meta
 from tokenwatcher_server.access.principal import Principal
 from tokenwatcher_server.alerts import channel_store as stored
 from tokenwatcher_server.alerts import outbox
-from tokenwatcher_server.alerts.channel_store import Listed, host_of
-from tokenwatcher_server.alerts.channels import email, pagerduty
+from tokenwatcher_server.alerts.channel_store import Listed
 from tokenwatcher_server.alerts.channels.channel import Channel
 from tokenwatcher_server.alerts.outbox import Attempt, Delivery
 from tokenwatcher_server.alerts.signing import new_secret
 from tokenwatcher_server.control.audit import Entry
 from tokenwatcher_server.kernel.clock import DAY_US, iso
-from tokenwatcher_server.kernel.errors import AppError, Issue, Kind, invalid, not_found
+from tokenwatcher_server.kernel.errors import AppError, Kind, not_found
 from tokenwatcher_server.kernel.ids import WorkspaceId, new_id
-from tokenwatcher_server.outbound.errors import NotSent
-from tokenwatcher_server.outbound.mail import is_email_address
 from tokenwatcher_server.web.api.alert_views import AlertView, alert_view
+from tokenwatcher_server.web.api.channel_place import place_of
 from tokenwatcher_server.web.api.workspaces import Name, asked_workspaces, visible
 from tokenwatcher_server.web.audit import note
 from tokenwatcher_server.web.auth import Caller
@@ -146,7 +144,7 @@ async def create_channel(
 ) -> NewChannel:
     services = services_of(request)
     workspace = await visible(request, principal, data.workspace_id)
-    place = await _place(request, data)
+    place = await place_of(request, data.kind, data.url)
     secret = place.secrets[0] if data.kind == "webhook" else None
     listed = Listed(
         id=new_id(),
@@ -174,42 +172,6 @@ async def create_channel(
         await stored.add_channel(connection, services.seal, listed, channel)
         await note(connection, request, principal, _entry("create", listed, after=view(listed)))
     return NewChannel(view(listed), secret, None if secret is None else WARNING)
-
-
-class _Place(NamedTuple):
-    """Where a channel leads; `shown` is all that people see of it."""
-
-    url: str
-    secrets: tuple[str, ...]
-    shown: str
-
-
-async def _place(request: AnyRequest, data: ChannelBody) -> _Place:
-    """Raises AppError (400) for a place that this kind of channel can't lead to."""
-    if data.kind == "email":
-        if services_of(request).settings.smtp_host is None:
-            issue = Issue("kind", "needs a mail server: set SMTP_HOST and ALERT_EMAIL_FROM")
-            raise invalid(f"kind {issue.message}.", issue)
-        if not is_email_address(data.url):
-            raise invalid("url is no e-mail address.", Issue("url", "is no e-mail address"))
-        return _Place(email.SCHEME + data.url, (), data.url)
-    if data.kind == "pagerduty":
-        if not pagerduty.is_routing_key(data.url):
-            issue = Issue("url", "is no integration key: 32 letters and digits")
-            raise invalid(f"url {issue.message}.", issue)
-        return _Place(pagerduty.URL, (data.url,), host_of(pagerduty.URL))
-    await _check_target(request, data.url)
-    secrets = (new_secret(),) if data.kind == "webhook" else ()
-    return _Place(data.url, secrets, host_of(data.url))
-
-
-async def _check_target(request: AnyRequest, url: str) -> None:
-    """Raise AppError (400) where a request may not go, or nobody is there."""
-    try:
-        await services_of(request).gate.check(url)
-    except NotSent as refused:
-        issue = Issue("url", "can't be used; see WEBHOOK_ALLOWED_HOSTS for servers of your own")
-        raise invalid(f"url: {refused}", issue) from None
 
 
 @patch("/api/alert-channels/{channel_id:str}", summary="Turn a channel on or off",
