@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import duckdb
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +23,7 @@ from tokenwatcher_server.stores import open_store, rebuild_store
 from tokenwatcher_server.stores.embedded import hours
 from tokenwatcher_server.stores.embedded.columns import Columns
 from tokenwatcher_server.stores.embedded.dialect import duckdb_dialect
-from tokenwatcher_server.stores.embedded.quantiles import LONGEST
+from tokenwatcher_server.stores.embedded.quantiles import LONGEST, quantile
 from tokenwatcher_server.stores.embedded.usage import answer
 from tokenwatcher_server.stores.sql import EVENTS, usage_rows, usage_statement
 
@@ -178,6 +179,18 @@ def kept_sums(folder: Path) -> list[tuple[Any, ...]]:
             for table in ("hours", "tag_hours")
             for row in connection.execute(f"from {table} order by all").fetchall()
         ]
+
+
+@given(st.lists(st.integers(0, LONGEST - 1), min_size=1, max_size=30), st.sampled_from([0.5, 0.95]))
+def test_a_counted_quantile_is_the_one_that_the_engine_gives(
+    milliseconds: list[int], fraction: float
+) -> None:
+    text = duckdb_dialect({}).quantile.format(column="ms", fraction=fraction)
+    with duckdb.connect() as connection:
+        [(sorted_out,)] = connection.execute(
+            f"select {text} from (select unnest(?::bigint[]) as ms)", [milliseconds]
+        ).fetchall()
+    assert quantile(np.bincount(milliseconds), fraction) == sorted_out
 
 
 @settings(max_examples=8, deadline=None)

@@ -5,6 +5,10 @@ from collections.abc import Mapping
 from tokenwatcher_server.stores.embedded.schema import ID_TEXT
 from tokenwatcher_server.stores.sql import Bindings, Dialect
 
+QUANTILE_DIGITS = 6
+"""Behind the point of a quantile: what falls between two whole numbers has two at most, and the
+rest is the noise of the arithmetic, which differs by how it is done and on what machine."""
+
 
 def duckdb_dialect(tag_slots: Mapping[str, int]) -> Dialect:
     """`tag_slots` are the tag keys that have columns of their own."""
@@ -16,6 +20,6 @@ def duckdb_dialect(tag_slots: Mapping[str, int]) -> Dialect:
     return Dialect(
         tag=tag,
         event_id=ID_TEXT,
-        quantile="quantile_cont({column}, {fraction})",
+        quantile=f"round(quantile_cont({{column}}, {{fraction}}), {QUANTILE_DIGITS})",
         month="(year(make_timestamp({local})) * 12 + month(make_timestamp({local})) - 1)",
     )

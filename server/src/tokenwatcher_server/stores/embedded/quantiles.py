@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from tokenwatcher_server.events.query import UsageQuery
 from tokenwatcher_server.kernel.period import Period
 from tokenwatcher_server.stores.embedded.columns import Snapshot
-from tokenwatcher_server.stores.embedded.dialect import duckdb_dialect
+from tokenwatcher_server.stores.embedded.dialect import QUANTILE_DIGITS, duckdb_dialect
 from tokenwatcher_server.stores.sql import Bindings, events_in
 
 SLICE_EVENTS = 4_000_000
@@ -46,7 +46,7 @@ def quantile(histogram: Histogram, fraction: float) -> float | None:
     place = (count - 1) * fraction
     low = int(place)
     below, above = np.searchsorted(cumulative, [low, min(low + 1, count - 1)], side="right")
-    return float(below + (above - below) * (place - low))
+    return round(float(below + (above - below) * (place - low)), QUANTILE_DIGITS)
 
 
 def _added(one: Histogram, other: Histogram) -> Histogram:
