@@ -37,15 +37,18 @@ class _Sealed(msgspec.Struct, frozen=True):
 async def add_channel(
     connection: AsyncConnection, seal: Seal, listed: Listed, channel: Channel
 ) -> None:
-    values = msgspec.structs.asdict(listed) | {"sealed": _sealed(seal, channel)}
+    sealed = _closed(seal, channel.id, _Sealed(channel.url, channel.secrets))
+    values = msgspec.structs.asdict(listed) | {"sealed": sealed}
     await connection.execute(insert(alert_channels).values(values))
 
 
 async def lead_elsewhere(connection: AsyncConnection, seal: Seal, channel: Channel) -> None:
     """Give a channel another URL; what waits to be sent goes there too."""
-    values = {"host": host_of(channel.url), "sealed": _sealed(seal, channel)}
+    sealed = _closed(seal, channel.id, _Sealed(channel.url, channel.secrets))
     await connection.execute(
-        update(alert_channels).where(alert_channels.c.id == channel.id).values(values)
+        update(alert_channels)
+        .where(alert_channels.c.id == channel.id)
+        .values(host=host_of(channel.url), sealed=sealed)
     )
 
 
@@ -56,15 +59,15 @@ async def rotate_secret(
     query = select(alert_channels.c.sealed).where(alert_channels.c.id == channel_id)
     content = _opened(seal, (await connection.execute(query)).scalar_one(), channel_id)
     rotated = _Sealed(content.url, (secret, *content.secrets[:1]), older_until)
-    sealed = seal.close(msgspec.json.encode(rotated).decode(), channel_id)
     await connection.execute(
-        update(alert_channels).where(alert_channels.c.id == channel_id).values(sealed=sealed)
+        update(alert_channels)
+        .where(alert_channels.c.id == channel_id)
+        .values(sealed=_closed(seal, channel_id, rotated))
     )
 
 
-def _sealed(seal: Seal, channel: Channel) -> bytes:
-    content = msgspec.json.encode(_Sealed(channel.url, channel.secrets)).decode()
-    return seal.close(content, channel.id)
+def _closed(seal: Seal, channel_id: str, content: _Sealed) -> bytes:
+    return seal.close(msgspec.json.encode(content).decode(), channel_id)
 
 
 def _opened(seal: Seal, sealed: bytes, channel_id: str) -> _Sealed:

@@ -13,19 +13,17 @@ import duckdb
 import msgspec
 import numpy as np
 
-from tokenwatcher_server.events.event import Cost, Event, PricedEvent
+from tokenwatcher_server.events.event import PricedEvent
 from tokenwatcher_server.events.store import Repricing
 from tokenwatcher_server.events.tokens import Tokens
 from tokenwatcher_server.stores.embedded import arrow
-from tokenwatcher_server.stores.embedded.rates import unfold
-from tokenwatcher_server.stores.embedded.schema import (
-    COLUMNS,
-    COST_COLUMNS,
-    EVENT_COLUMNS,
-    PRICE_COLUMNS,
-    TOKEN_COLUMNS,
-    Kind,
+from tokenwatcher_server.stores.embedded.scatter import (
+    EVENT_NAMES,
+    REPRICING_NAMES,
+    scatter,
+    scatter_costs,
 )
+from tokenwatcher_server.stores.embedded.schema import COLUMNS, Kind
 from tokenwatcher_server.stores.embedded.segment import ABSENT, Values, gather, gather_costs
 
 MEMORY = "128MB"
@@ -33,8 +31,8 @@ ROWS_AT_ONCE = 5_000
 _encode_json: Final = msgspec.json.Encoder().encode
 _decode_json: Final = msgspec.json.Decoder(dict[str, Any]).decode
 _KINDS: Final = {column.name: column.kind for column in COLUMNS} | {"content_digest": Kind.TEXT}
-_REPRICED: Final = ("workspace_id", "id", *PRICE_COLUMNS)
-_STORED: Final = tuple(name for name in (*_KINDS,) if name != "sequence")
+_JSON: Final = tuple(name for name, kind in _KINDS.items() if kind is Kind.JSON)
+_STORED: Final = (*EVENT_NAMES, "content_digest")
 _INSTANTS: Final = tuple(name for name, kind in _KINDS.items() if kind is Kind.INSTANT)
 
 
@@ -46,7 +44,7 @@ def write_events(file: Path, events: Sequence[PricedEvent]) -> None:
     _write(
         file,
         len(events),
-        {name: columns[name] for name in _STORED if name in columns} | {"content_digest": digests},
+        {name: columns[name] for name in EVENT_NAMES} | {"content_digest": digests},
         f"* replace ({instants}, unhex(content_digest) as content_digest)",
     )
 
@@ -55,8 +53,9 @@ def read_events(file: Path) -> Iterator[list[PricedEvent]]:
     """Read events, some thousands at a time, in the order they were written."""
     instants = ", ".join(f"epoch_us({name}) as {name}" for name in _INSTANTS)
     for rows in _read(file, _STORED, f"replace ({instants})"):
-        columns = dict(zip(_STORED, zip(*rows, strict=True), strict=True))
-        yield _events(columns)
+        columns: dict[str, Values] = dict(zip(_STORED, zip(*rows, strict=True), strict=True))
+        columns |= {name: [_decode_json(text) for text in columns[name]] for name in _JSON}
+        yield scatter(columns)
 
 
 def write_repricings(file: Path, repricings: Sequence[Repricing]) -> None:
@@ -71,33 +70,11 @@ def write_repricings(file: Path, repricings: Sequence[Repricing]) -> None:
 
 def read_repricings(file: Path) -> Iterator[list[Repricing]]:
     """Read later prices, some thousands at a time, in the order they were written."""
-    for rows in _read(file, _REPRICED, ""):
-        columns = dict(zip(_REPRICED, zip(*rows, strict=True), strict=True))
-        costs = _costs(columns, [Tokens()] * len(rows))
+    for rows in _read(file, REPRICING_NAMES, ""):
+        columns = dict(zip(REPRICING_NAMES, zip(*rows, strict=True), strict=True))
+        costs = scatter_costs(columns, [Tokens()] * len(rows))
         named = zip(columns["workspace_id"], columns["id"], costs, strict=True)
         yield [Repricing(*each) for each in named]
-
-
-def _events(columns: Mapping[str, Values]) -> list[PricedEvent]:
-    counts = zip(*[columns[name] for name in TOKEN_COLUMNS], strict=True)
-    tokens = [Tokens(*each) for each in counts]
-    values: dict[str, Values] = {
-        **columns,
-        "tokens": tokens,
-        "tags": [tags or {} for tags in columns["tags"]],
-        "metadata": [_decode_json(text) for text in columns["metadata"]],
-        "server_tool_calls": [_decode_json(text) for text in columns["server_tool_calls"]],
-    }
-    rows = zip(*[values[name] for name in EVENT_COLUMNS], strict=True)
-    costs = _costs(columns, tokens)
-    return [PricedEvent(Event(*row), cost) for row, cost in zip(rows, costs, strict=True)]
-
-
-def _costs(columns: Mapping[str, Values], tokens: Sequence[Tokens]) -> list[Cost]:
-    rates = zip(columns["cost_rates"], tokens, strict=True)
-    values = {**columns, "buckets": [unfold(text, counts) for text, counts in rates]}
-    rows = zip(*[values[name] for name in COST_COLUMNS], strict=True)
-    return [Cost(*row) for row in rows]
 
 
 def _write(file: Path, rows: int, columns: Mapping[str, Values], selected: str) -> None:

@@ -1,26 +1,25 @@
 """The journal read from end to end, beside a running server or without one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
-from tokenwatcher_server.events.event import Cost, Event, PricedEvent
+from tokenwatcher_server.events.event import PricedEvent
 from tokenwatcher_server.events.store import Repricing, StoreRefused
 from tokenwatcher_server.events.tokens import Tokens
 from tokenwatcher_server.stores.embedded.chain import GENESIS, Link, SegmentKind, holds
 from tokenwatcher_server.stores.embedded.files import StoreFiles
 from tokenwatcher_server.stores.embedded.identity import pack_ids
 from tokenwatcher_server.stores.embedded.journal import JournalReader
-from tokenwatcher_server.stores.embedded.rates import unfold
-from tokenwatcher_server.stores.embedded.schema import (
-    COST_COLUMNS,
-    EVENT_COLUMNS,
-    TOKEN_COLUMNS,
+from tokenwatcher_server.stores.embedded.scatter import (
+    EVENT_NAMES,
+    REPRICING_NAMES,
+    scatter,
+    scatter_costs,
 )
 from tokenwatcher_server.stores.embedded.segment import Segment, Values, decode
 
 LINKS_AT_ONCE = 256
 """Read before the journal is let go of for a moment, so that its log can be folded in."""
-_MAPS = ("tags", "metadata", "server_tool_calls")
 
 
 class EmbeddedHistory:
@@ -66,16 +65,10 @@ class EmbeddedHistory:
                     return
 
     def _events(self, segment: Segment) -> list[PricedEvent]:
-        tokens = _tokens(segment)
-        columns: dict[str, Values] = {name: segment.values(name) for name in EVENT_COLUMNS}
-        columns |= {name: [value or {} for value in columns[name]] for name in _MAPS}
-        columns["tokens"] = tokens
-        columns["content_digest"] = self._digests(columns)
-        events = (Event(*row) for row in zip(*columns.values(), strict=True))
-        costs = _costs(segment, tokens)
-        return [PricedEvent(event, cost) for event, cost in zip(events, costs, strict=True)]
+        columns = {name: segment.values(name) for name in EVENT_NAMES}
+        return scatter(columns | {"content_digest": self._digests(columns)})
 
-    def _digests(self, columns: dict[str, Values]) -> list[bytes]:
+    def _digests(self, columns: Mapping[str, Values]) -> list[bytes]:
         workspaces, packed = columns["workspace_id"], pack_ids(columns["id"])
         keys = [(self._numbers[each], one) for each, one in zip(workspaces, packed, strict=True)]
         held = self._reader.find(keys)
@@ -89,22 +82,8 @@ class EmbeddedHistory:
 
 
 def _repricings(segment: Segment) -> list[Repricing]:
-    rows = zip(
-        segment.values("workspace_id"),
-        segment.values("id"),
-        _costs(segment, _tokens(segment)),
-        strict=True,
-    )
-    return [Repricing(*row) for row in rows]
-
-
-def _tokens(segment: Segment) -> list[Tokens]:
-    counts = zip(*[segment.values(name) for name in TOKEN_COLUMNS], strict=True)
-    return [Tokens(*each) for each in counts]
-
-
-def _costs(segment: Segment, tokens: Sequence[Tokens]) -> list[Cost]:
-    rates = segment.values("cost_rates")
-    buckets = [unfold(text, counts) for text, counts in zip(rates, tokens, strict=True)]
-    columns = [buckets if name == "buckets" else segment.values(name) for name in COST_COLUMNS]
-    return [Cost(*row) for row in zip(*columns, strict=True)]
+    columns = {name: segment.values(name) for name in REPRICING_NAMES}
+    # without counts: a repricing's costs were gathered alone
+    costs = scatter_costs(columns, [Tokens()] * segment.rows)
+    named = zip(columns["workspace_id"], columns["id"], costs, strict=True)
+    return [Repricing(*each) for each in named]

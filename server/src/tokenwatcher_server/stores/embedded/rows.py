@@ -5,24 +5,12 @@ from typing import Any, Final
 
 import msgspec
 
-from tokenwatcher_server.events.event import Cost, Event, PricedEvent
 from tokenwatcher_server.events.store import StoredEvent
-from tokenwatcher_server.events.tokens import Tokens
-from tokenwatcher_server.stores.embedded.rates import unfold
-from tokenwatcher_server.stores.embedded.schema import (
-    COST_COLUMNS,
-    EVENT_COLUMNS,
-    ID_TEXT,
-    STORED_COLUMNS,
-    TOKEN_COLUMNS,
-)
+from tokenwatcher_server.stores.embedded.scatter import EVENT_NAMES, scatter
+from tokenwatcher_server.stores.embedded.schema import ID_TEXT, STORED_COLUMNS
 
 _SELECTED = (*STORED_COLUMNS, "details")
-_ABSENT: Final[dict[str, Any]] = dict.fromkeys(EVENT_COLUMNS) | {
-    "tags": {},
-    "metadata": {},
-    "server_tool_calls": {},
-}
+_ABSENT: Final[dict[str, Any]] = dict.fromkeys(EVENT_NAMES)
 _details = msgspec.json.Decoder(dict[str, Any])
 
 
@@ -38,14 +26,14 @@ def stored_events(
     digests: Mapping[tuple[str, str], bytes],
 ) -> list[StoredEvent]:
     """`digests` are the events' content digests, by workspace and id."""
-    return [_stored_event(row, tag_slots, digests) for row in rows]
+    said = [_values(row, tag_slots) for row in rows]
+    columns = {name: [each[name] for each in said] for name in EVENT_NAMES}
+    names = zip(columns["workspace_id"], columns["id"], strict=True)
+    events = scatter(columns | {"content_digest": [digests[name] for name in names]})
+    return [StoredEvent(event, each["sequence"]) for event, each in zip(events, said, strict=True)]
 
 
-def _stored_event(
-    row: tuple[Any, ...],
-    tag_slots: Mapping[str, int],
-    digests: Mapping[tuple[str, str], bytes],
-) -> StoredEvent:
+def _values(row: tuple[Any, ...], tag_slots: Mapping[str, int]) -> dict[str, Any]:
     values: dict[str, Any] = _ABSENT | dict(zip(_SELECTED, row, strict=False))
     if details := values.pop("details"):
         values |= _details.decode(details)
@@ -53,9 +41,4 @@ def _stored_event(
     values["tags"] = (values["tags"] or {}) | {
         key: value for key, value in promoted if value is not None
     }
-    values["content_digest"] = digests[values["workspace_id"], values["id"]]
-    values["tokens"] = Tokens(*[values[name] for name in TOKEN_COLUMNS])
-    values["buckets"] = unfold(values["cost_rates"], values["tokens"])
-    event = Event(**{name: values[name] for name in EVENT_COLUMNS})
-    cost = Cost(*[values[name] for name in COST_COLUMNS])
-    return StoredEvent(PricedEvent(event, cost), values["sequence"])
+    return values
