@@ -9,7 +9,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -32,14 +32,12 @@ from tokenwatcher_server.control.migrate import HEAD
 from tokenwatcher_server.events.event import PricedEvent
 from tokenwatcher_server.events.history import History
 from tokenwatcher_server.kernel.clock import iso
+from tokenwatcher_server.stores import Progress
 from tokenwatcher_server.stores.archive import write_events, write_repricings
 
 EVENTS_A_FILE: Final = 50_000
 CONTROL: Final = "control.jsonl"
 REPRICINGS: Final = "repricings.parquet"
-
-Progress = Callable[[int, int], None]
-"""Hears of events done and events in all."""
 
 
 async def make_backup(

@@ -4,13 +4,14 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tokenwatcher_server.backup.make import CONTROL, Progress, new_folder
+from tokenwatcher_server.backup.make import CONTROL, new_folder
 from tokenwatcher_server.backup.manifest import BackupRefused, Manifest, damage, read_manifest
 from tokenwatcher_server.backup.totals import differences, totals_of
 from tokenwatcher_server.control.audit import Actor, Entry, record
 from tokenwatcher_server.control.database import Database, control_url
 from tokenwatcher_server.control.dump import DumpRefused, load
 from tokenwatcher_server.events.store import EventStore, Stored
+from tokenwatcher_server.stores import Progress
 from tokenwatcher_server.stores.archive import read_events, read_repricings
 
 OpenStore = Callable[[Path], Awaitable[EventStore]]

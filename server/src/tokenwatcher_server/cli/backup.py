@@ -10,7 +10,7 @@ import click
 
 from tokenwatcher_server.access.checkup_data import BACKUP_MARK
 from tokenwatcher_server.backup import restore as restoring
-from tokenwatcher_server.backup.make import Progress, make_backup
+from tokenwatcher_server.backup.make import make_backup
 from tokenwatcher_server.backup.manifest import BackupRefused, Manifest
 from tokenwatcher_server.cli.control import is_instance, operator
 from tokenwatcher_server.cli.instance import (
@@ -19,12 +19,13 @@ from tokenwatcher_server.cli.instance import (
     print_json,
     settings_of,
 )
+from tokenwatcher_server.cli.progress import progress_on
 from tokenwatcher_server.control.database import Database, control_url
 from tokenwatcher_server.control.migrate import migrate
 from tokenwatcher_server.events.store import EventStore, StoreUnavailable
 from tokenwatcher_server.kernel.clock import SystemClock
 from tokenwatcher_server.kernel.errors import AppError, InstanceRefused
-from tokenwatcher_server.stores import open_history, open_store
+from tokenwatcher_server.stores import Progress, open_history, open_store
 
 
 class _Backup(click.Group):
@@ -126,12 +127,8 @@ def run(
     try:
         with click.progressbar(length=1, label=label, hidden=hidden) as bar:
 
-            def progress(done: int, total: int) -> None:
-                bar.length = total
-                bar.update(done - bar.pos)
-
             async def whole() -> Manifest:
-                return await work(progress)
+                return await work(progress_on(bar))
 
             done = asyncio.run(whole())
             bar.update(max(1, bar.length or 1) - bar.pos)

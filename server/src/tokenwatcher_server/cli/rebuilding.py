@@ -5,6 +5,7 @@ from typing import TextIO
 
 import click
 
+from tokenwatcher_server.cli.progress import progress_on
 from tokenwatcher_server.stores import Progress
 
 LABEL = "Making the columns anew from the journal"
@@ -15,10 +16,10 @@ def rebuilding_bar(shown_on: TextIO = sys.stderr) -> Progress | None:
     if not shown_on.isatty():
         return None
     bar = click.progressbar(length=1, label=LABEL, file=shown_on)
+    advance = progress_on(bar)
 
     def progress(done: int, total: int) -> None:
-        bar.length = total
-        bar.update(done - bar.pos)
+        advance(done, total)
         if done >= total:
             bar.render_finish()
 

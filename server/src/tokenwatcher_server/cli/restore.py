@@ -5,12 +5,12 @@ from pathlib import Path
 import click
 
 from tokenwatcher_server.backup import restore as restoring
-from tokenwatcher_server.backup.make import Progress
 from tokenwatcher_server.backup.manifest import Manifest
 from tokenwatcher_server.cli.backup import open_restored, run, told
 from tokenwatcher_server.cli.control import operator
 from tokenwatcher_server.cli.instance import json_option, print_json
 from tokenwatcher_server.kernel.clock import SystemClock
+from tokenwatcher_server.stores import Progress
 
 
 @click.command()

@@ -12,6 +12,7 @@ from tokenwatcher_server.cli.instance import (
     run_operation,
     running_server,
 )
+from tokenwatcher_server.cli.progress import progress_on
 from tokenwatcher_server.events.store import StoreRefused, Verification
 from tokenwatcher_server.stores import rebuild_store
 from tokenwatcher_server.web.operations import VerifyArguments
@@ -60,12 +61,7 @@ def rebuild(data_dir: Path, *, as_json: bool) -> None:
     began = time.monotonic()
     try:
         with click.progressbar(length=1, label="Rebuilding", hidden=as_json) as bar:
-
-            def progress(done: int, total: int) -> None:
-                bar.length = total
-                bar.update(done - bar.pos)
-
-            events = rebuild_store(data_dir, progress)
+            events = rebuild_store(data_dir, progress_on(bar))
     except StoreRefused as error:
         raise click.ClickException(str(error)) from None
     seconds = time.monotonic() - began
