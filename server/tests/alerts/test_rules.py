@@ -27,7 +27,8 @@ def home(browser: httpx.Client) -> str:
         ({"steps": [0]}, "steps"),
         ({"type": "model_daily_cost"}, "model"),
         ({"type": "tag_cost"}, "tagKey"),
-        ({"tagKey": "team"}, "tagKey"),
+        ({"tagKey": "team"}, "tagValue"),
+        ({"type": "prompt_growth"}, "tagKey"),
         ({"timezone": "Mars/Olympus"}, "timezone"),
         ({"timezone": "../../etc/passwd"}, "timezone"),
         ({"channelIds": ["nobody's"]}, "channelIds"),
@@ -115,3 +116,34 @@ def test_a_rule_of_another_workspace_is_not_there(signed_in: Browser, person: Br
     assert stranger.delete(address).status_code == 404
     assert stranger.post("/api/alerts", json={"workspaceId": theirs} | BUDGET).status_code == 404
     assert made["id"] not in stranger.get("/api/alerts").text
+
+
+def test_a_preview_saves_nothing_and_is_that_of_the_rule_once_saved(signed_in: Browser) -> None:
+    browser = signed_in()
+    body = {"workspaceId": home(browser)} | BUDGET
+    before = browser.get("/api/alerts").json()
+    seen = browser.post("/api/alerts/preview", json=body)
+    assert seen.status_code == 200, seen.text
+    assert browser.get("/api/alerts").json() == before
+    assert (len(seen.json()["preview"]["days"]), seen.json()["preview"]["unit"]) == (90, "usd")
+    made = browser.post("/api/alerts", json=body).json()["alert"]
+    saved = browser.get(f"/api/alerts/{made['id']}/preview")
+    assert saved.json() == seen.json()
+    refused = browser.post("/api/alerts/preview", json=body | {"threshold": "0"})
+    assert (refused.status_code, refused.json()["issues"][0]["path"]) == (400, "threshold")
+    browser.delete(f"/api/alerts/{made['id']}")
+
+
+def test_what_a_rule_is_about_is_changed_with_the_same_care(signed_in: Browser) -> None:
+    browser = signed_in()
+    made = browser.post("/api/alerts", json={"workspaceId": home(browser)} | BUDGET).json()["alert"]
+    address = f"/api/alerts/{made['id']}"
+    change = {"provider": "openai", "tagKey": "team", "tagValue": "a", "timezone": "Asia/Tokyo"}
+    changed = browser.patch(address, json=change).json()["alert"]
+    assert change.items() <= changed.items()
+    refused = browser.patch(address, json={"tagValue": None})
+    assert (refused.status_code, refused.json()["issues"][0]["path"]) == (400, "tagValue")
+    assert browser.patch(address, json={"timezone": "Mars/Olympus"}).status_code == 400
+    cleared = browser.patch(address, json={"provider": None, "tagKey": None, "tagValue": None})
+    assert cleared.json()["alert"]["provider"] is None
+    browser.delete(address)

@@ -1,7 +1,7 @@
 """Run in a network of its own: a DNS server that answers as told, and the gate on top.
 
-Prints, as JSON, how saving and sending ended for each name, and how many connections the
-forbidden socket on 127.0.0.1 counted.
+Prints, as JSON, how saving and sending ended for each name, how many channels of every kind were
+tried with each, and how many connections the forbidden socket on 127.0.0.1 counted.
 """
 
 import asyncio
@@ -10,12 +10,17 @@ import json
 import socket
 import struct
 import sys
+import tempfile
 import threading
 from ipaddress import ip_address
+from pathlib import Path
 
+from server.tests.alerts.sending import Place, sent_once
 from server.tests.outbound.conftest import Canary
+from tokenwatcher_server.alerts.channels import KINDS
 from tokenwatcher_server.outbound.errors import NotSent
 from tokenwatcher_server.outbound.gate import Gate
+from tokenwatcher_server.outbound.mail import Mail, MailServer
 from tokenwatcher_server.outbound.policy import Policy
 
 ANSWERS: dict[str, list[list[str]]] = {
@@ -77,6 +82,19 @@ async def outcome(gate: Gate, url: str) -> list[str]:
     return kinds
 
 
+async def through_channels(folders: list[Path], gate: Gate, port: int) -> int:
+    """Send an alert through each kind of channel to each name; says how many were in vain."""
+    kinds = sorted(KINDS.keys() - {"email", "pagerduty"})
+    places = [Place(kind, f"http://{name}:{port}/") for kind in kinds for name in ANSWERS]
+    tried = await sent_once(folders[0], places, gate)
+    for name, folder in zip(ANSWERS, folders[1:], strict=True):
+        server = MailServer(host=name, port=port, sender="tokenwatcher@example.com")
+        mail = Mail(Policy(), server, timeout_seconds=3)
+        letter = [Place("email", "mailto:ann@example.com")]
+        tried += await sent_once(folder, letter, gate, mail)
+    return sum(attempt.status is None for attempt in tried)
+
+
 def main() -> None:
     raise_loopback()
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -85,7 +103,13 @@ def main() -> None:
     canary = Canary("127.0.0.1")
     gate = Gate(Policy(plain_http=True, allowed_ports=frozenset({canary.port})))
     ends = {name: asyncio.run(outcome(gate, f"http://{name}:{canary.port}/")) for name in ANSWERS}
-    sys.stdout.write(json.dumps({"ends": ends, "connections": canary.connections()}))
+    with tempfile.TemporaryDirectory() as folder:
+        folders = [Path(folder, str(number)) for number in range(1 + len(ANSWERS))]
+        for each in folders:
+            each.mkdir()
+        tried = asyncio.run(through_channels(folders, gate, canary.port))
+    found = {"ends": ends, "tried": tried, "connections": canary.connections()}
+    sys.stdout.write(f"\n{json.dumps(found)}\n")
 
 
 if __name__ == "__main__":

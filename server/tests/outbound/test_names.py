@@ -33,11 +33,12 @@ def test_no_answer_of_a_dns_server_leads_to_a_forbidden_socket(tmp_path: Path) -
         [*APART, "sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stderr
-    found = json.loads(run.stdout)
+    found = json.loads(run.stdout.splitlines()[-1])
     ends = found["ends"]
     assert ends.pop("public.example.com") == ["", "NotSent"]  # it may go; no network is there
     assert ends.pop("moves.example.com") == ["", "TargetRefused"]
     assert ends.pop("unknown.example.com") == ["NotSent", "NotSent"]
     assert len(ends) == 7
     assert set(map(tuple, ends.values())) == {("TargetRefused", "TargetRefused")}
+    assert found["tried"] == 5 * 10  # four kinds with a URL, and e-mail, to each name
     assert found["connections"] == 0

@@ -30,6 +30,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     subject: str | None
     """The one user or tag value that it is about, where a rule watches each of them."""
     triggered_at: int
+    late: bool = False
+    """It is about the window before, into which events came after its end."""
 
 
 def alert_of(
@@ -41,6 +43,7 @@ def alert_of(
     now_us: int,
     *,
     subject: str | None = None,
+    late: bool = False,
 ) -> Alert:
     """A new alert of a rule; `threshold` and `value` are in whole parts of its unit."""
     unit = rule.watched.unit
@@ -60,4 +63,5 @@ def alert_of(
         model=rule.model,
         subject=subject or rule.tag_value,
         triggered_at=now_us,
+        late=late,
     )

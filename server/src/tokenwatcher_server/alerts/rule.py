@@ -25,6 +25,7 @@ RuleType = Literal[
     "error_rate",
     "latency_p95",
     "unpriced_events",
+    "prompt_growth",
 ]
 RULE_TYPES: Final[tuple[RuleType, ...]] = get_args(RuleType)
 Window = Literal["hour", "day", "week", "month", "last hour"]
@@ -44,7 +45,8 @@ class Watched(msgspec.Struct, frozen=True):
     """How a type of rule is measured.
 
     `error_rate` is the part of the calls that failed, `cost_forecast` what the month will have
-    cost if it goes on as it went so far, `cost_anomaly` what this hour costs beyond the usual.
+    cost if it goes on as it went so far, `cost_anomaly` what this hour costs beyond the usual,
+    `prompt_growth` how much longer than usual the median call of a feature is today.
     """
 
     measures: tuple[Measure, ...]
@@ -66,7 +68,10 @@ WATCHED: Final[Mapping[RuleType, Watched]] = {
     "error_rate": Watched(("errors", "calls"), "last hour", "percent"),
     "latency_p95": Watched(("latency_p95",), "last hour", "ms"),
     "unpriced_events": Watched(("unpriced",), "day", "events"),
+    "prompt_growth": Watched(("calls", "input_tokens_p50"), "day", "percent"),
 }
+_BY_TAG: Final = frozenset[RuleType]({"tag_cost", "prompt_growth"})
+"""They look at each value of a tag key, unless one is named."""
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,7 +110,7 @@ def subject_of(rule: Rule) -> Dimension | None:
     """What a rule looks at one by one: each user, or each value of a tag key."""
     if rule.type == "user_daily_cost":
         return Dimension("user")
-    if rule.type == "tag_cost" and rule.tag_value is None:
+    if rule.type in _BY_TAG and rule.tag_value is None:
         return Dimension("tag", rule.tag_key)
     return None
 
@@ -129,8 +134,10 @@ def _complaints(rule: Rule) -> list[tuple[str, str]]:
         found.append(("steps", "must be percents from 1 to 1000"))
     if rule.type == "model_daily_cost" and rule.model is None:
         found.append(("model", "is needed for model_daily_cost"))
-    if (rule.type == "tag_cost") != (rule.tag_key is not None):
-        found.append(("tagKey", "is needed for tag_cost, and for nothing else"))
+    if rule.type in _BY_TAG and rule.tag_key is None:
+        found.append(("tagKey", f"is needed for {rule.type}"))
+    if rule.type not in _BY_TAG and rule.tag_key is not None and rule.tag_value is None:
+        found.append(("tagValue", f"is needed beside a tagKey for {rule.type}"))
     if rule.tag_value is not None and rule.tag_key is None:
         found.append(("tagValue", "needs a tagKey"))
     if not _is_zone(rule.zone):

@@ -14,7 +14,7 @@ from tokenwatcher_server.alerts import rules as stored
 from tokenwatcher_server.alerts.alert import alert_of
 from tokenwatcher_server.alerts.deliveries import Deliveries
 from tokenwatcher_server.alerts.evaluate import Transition, transitions
-from tokenwatcher_server.alerts.measure import Observed, observe
+from tokenwatcher_server.alerts.measure import Asked, Observed, just_ended, observe
 from tokenwatcher_server.alerts.outbox import enqueue, forget_old_deliveries
 from tokenwatcher_server.alerts.rule import Rule
 from tokenwatcher_server.control.database import Database
@@ -87,14 +87,15 @@ class Watch:
 
     async def _evaluate(self, rules: Sequence[Rule]) -> int:
         now_us = self._clock.now_us()
-        observed = await observe(self._store, rules, now_us)
+        asked = [*(Asked(rule, now_us) for rule in rules), *just_ended(rules, now_us)]
+        observed = await observe(self._store, asked)
         async with self._database.reading() as connection:
             before = await stored.standings(connection, [rule.id for rule in rules])
         found = [
-            (rule, transition)
-            for rule, seen in zip(rules, observed, strict=True)
-            if not _is_muted(rule, now_us)
-            for transition in self._decide(rule, seen, before, now_us)
+            (one, transition)
+            for one, seen in zip(asked, observed, strict=True)
+            if not _is_muted(one.rule, now_us)
+            for transition in self._decide(one.rule, seen, before, now_us)
         ]
         return await self._tell(found, now_us) if found else 0
 
@@ -110,12 +111,13 @@ class Watch:
             cooldown_seconds=self._cooldown_seconds,
         )
 
-    async def _tell(self, found: Sequence[tuple[Rule, Transition]], now_us: int) -> int:
+    async def _tell(self, found: Sequence[tuple[Asked, Transition]], now_us: int) -> int:
         made = 0
         async with self._database.transaction() as connection:
             workspaces = await list_workspaces(connection)
             names: dict[str, str] = {one.id: one.name for one in workspaces}
-            for rule, transition in found:
+            for one, transition in found:
+                rule = one.rule
                 if await stored.find_rule(connection, rule.id) is None:
                     continue  # it was removed meanwhile
                 if not await stored.tell(connection, rule.id, transition, now_us):
@@ -128,6 +130,7 @@ class Watch:
                     transition.value,
                     now_us,
                     subject=transition.place.subject or None,
+                    late=one.at_us < now_us,
                 )
                 await stored.add_to_history(connection, alert)
                 await enqueue(connection, alert, rule.channel_ids, now_us)

@@ -18,6 +18,7 @@ WHAT = {
     "error_rate": "failed calls in the last hour",
     "latency_p95": "p95 latency in the last hour",
     "unpriced_events": "events without a price today",
+    "prompt_growth": "growth of the median prompt today",
 }
 
 
@@ -28,6 +29,7 @@ def headline(alert: Alert) -> str:
     value, threshold = amount(alert.value, alert.unit), amount(alert.threshold, alert.unit)
     text = f"{alert.rule_name}: {WHAT[alert.type]} {said} {value} of {threshold}"
     text += f" ({about})" if about else ""
+    text += ", in the window that has just ended" if alert.late else ""
     return f"[test] {text}" if alert.state == "test" else text
 
 

@@ -14,6 +14,7 @@ from tokenwatcher_server.kernel.period import UTC_ZONE, Interval, Period
 Measure = Literal[
     "cost",
     "input_tokens",
+    "input_tokens_p50",
     "output_tokens",
     "total_tokens",
     "cache_read_tokens",
@@ -30,7 +31,8 @@ Measure = Literal[
     "time_to_first_token_p50",
     "users",
 ]
-"""Sums of tokens and money are exact integers; `latency_*` are milliseconds as floats.
+"""Sums of tokens and money are exact integers; `latency_*` are milliseconds as floats, and
+`input_tokens_p50` is the median call's.
 
 `calls` counts every event, errors too. `unpriced` counts usage events without a cost.
 `cost`, `cache_savings` and `reported_cost` are picodollars; None where nothing is priced.

@@ -74,6 +74,7 @@ QUANTILES: Mapping[Measure, tuple[str, float]] = {
     "latency_p50": ("latency_ms", 0.5),
     "latency_p95": ("latency_ms", 0.95),
     "time_to_first_token_p50": ("time_to_first_token_ms", 0.5),
+    "input_tokens_p50": ("input_tokens", 0.5),
 }
 
 

@@ -35,6 +35,7 @@ SUMMABLE: frozenset[Measure] = frozenset(get_args(Measure)) - {
     "latency_p50",
     "latency_p95",
     "time_to_first_token_p50",
+    "input_tokens_p50",
     "users",
 }
 """Measures of which the whole is the sum of its parts: they can be stacked and shared out."""

@@ -4,6 +4,7 @@ from tokenwatcher_server.web.api import (
     account,
     admin,
     alert_channels,
+    alert_preview,
     alerts,
     audit,
     auth,
@@ -83,6 +84,7 @@ ROUTES = (
     *invitations.ROUTES,
     # alerts
     *alerts.ROUTES,
+    *alert_preview.ROUTES,
     *alert_channels.ROUTES,
     # operations
     *audit.ROUTES,

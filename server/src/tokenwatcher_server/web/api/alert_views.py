@@ -37,6 +37,11 @@ class RuleChange(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     name: Name | UnsetType = UNSET
     threshold: Decimal | UnsetType = UNSET
     steps: tuple[int, ...] | UnsetType = UNSET
+    provider: Text | UnsetType | None = UNSET
+    model: Text | UnsetType | None = UNSET
+    tag_key: Text | UnsetType | None = UNSET
+    tag_value: Text | UnsetType | None = UNSET
+    timezone: Text | UnsetType = UNSET
     channel_ids: tuple[str, ...] | UnsetType = UNSET
     enabled: bool | UnsetType = UNSET
     muted_until: Annotated[datetime, Meta(tz=True)] | UnsetType | None = UNSET

@@ -13,7 +13,7 @@ from tokenwatcher_server.access.principal import Principal
 from tokenwatcher_server.alerts import rules as stored
 from tokenwatcher_server.alerts.alert import alert_of
 from tokenwatcher_server.alerts.channel_store import list_channels
-from tokenwatcher_server.alerts.measure import observe
+from tokenwatcher_server.alerts.measure import Asked, observe
 from tokenwatcher_server.alerts.outbox import enqueue
 from tokenwatcher_server.alerts.rule import Rule, checked, parts_of, text_of
 from tokenwatcher_server.control.audit import Entry
@@ -89,17 +89,9 @@ async def create_alert(
     request: AnyRequest, principal: Caller, data: JSONBody[RuleBody]
 ) -> OneAlert:
     services = services_of(request)
-    workspace = await visible(request, principal, data.workspace_id)
-    if data.project_id is not None:
-        project = await visible_project(request, principal, data.project_id)
-        if project.workspace_id != workspace.id:
-            raise not_found("There is no such project in that workspace.")
-    fields = msgspec.structs.asdict(data) | {"zone": data.timezone}
-    del fields["timezone"]
-    rule = Rule(**fields | {"id": new_id(), "threshold": 1, "created_at": services.clock.now_us()})
-    rule = checked(_with_threshold(rule, data.threshold))
+    rule = await rule_of(request, principal, data)
     async with services.database.transaction() as connection:
-        if len(await stored.list_rules(connection, [workspace.id])) >= stored.MOST_RULES:
+        if len(await stored.list_rules(connection, [rule.workspace_id])) >= stored.MOST_RULES:
             raise AppError(
                 Kind.CONFLICT, "TOO_MANY_ALERTS", f"{stored.MOST_RULES} a workspace are enough."
             )
@@ -108,6 +100,20 @@ async def create_alert(
         await note(connection, request, principal, _entry("create", rule, after=view(rule)))
     services.watch.touched(rule.workspace_id)
     return OneAlert(view(rule))
+
+
+async def rule_of(request: AnyRequest, principal: Principal, data: RuleBody) -> Rule:
+    """A new rule as a body has it; raises AppError for one that makes no sense."""
+    workspace = await visible(request, principal, data.workspace_id)
+    if data.project_id is not None:
+        project = await visible_project(request, principal, data.project_id)
+        if project.workspace_id != workspace.id:
+            raise not_found("There is no such project in that workspace.")
+    fields = msgspec.structs.asdict(data) | {"zone": data.timezone}
+    del fields["timezone"]
+    now_us = services_of(request).clock.now_us()
+    rule = Rule(**fields | {"id": new_id(), "threshold": 1, "created_at": now_us})
+    return checked(_with_threshold(rule, data.threshold))
 
 
 @get("/api/alerts/history", summary="What alert rules told, newest first")
@@ -150,7 +156,8 @@ async def one_alert(request: AnyRequest, principal: Caller, rule_id: FromPath[st
 async def measured_rules(request: AnyRequest, rules: list[Rule]) -> list[MeasuredRule]:
     """Rules with what they measure now; of many subjects, the one that has most."""
     services = services_of(request)
-    seen = await observe(services.store, rules, services.clock.now_us())
+    now_us = services.clock.now_us()
+    seen = await observe(services.store, [Asked(rule, now_us) for rule in rules])
     found = []
     for rule, observed in zip(rules, seen, strict=True):
         most = max(observed.values.items(), key=lambda pair: pair[1], default=None)
@@ -172,15 +179,7 @@ async def change_alert(
     data: JSONBody[RuleChange],
 ) -> OneAlert:
     before = await visible_rule(request, principal, rule_id)
-    given = {
-        name: to_us(value) if isinstance(value, datetime) else value
-        for name, value in msgspec.structs.asdict(data).items()
-        if value is not UNSET and name != "threshold"
-    }
-    after = msgspec.structs.replace(before, **given)
-    if not isinstance(data.threshold, UnsetType):
-        after = _with_threshold(after, data.threshold)
-    checked(after)
+    after = changed_rule(before, data)
     async with services_of(request).database.transaction() as connection:
         await _check_channels(connection, after)
         await stored.save_rule(connection, after)
@@ -188,6 +187,21 @@ async def change_alert(
         await note(connection, request, principal, entry)
     services_of(request).watch.touched(after.workspace_id)
     return OneAlert(view(after))
+
+
+def changed_rule(before: Rule, data: RuleChange) -> Rule:
+    """The rule with a change made; raises AppError for one that makes no sense."""
+    given = {
+        "zone" if name == "timezone" else name: to_us(value)
+        if isinstance(value, datetime)
+        else value
+        for name, value in msgspec.structs.asdict(data).items()
+        if value is not UNSET and name != "threshold"
+    }
+    after = msgspec.structs.replace(before, **given)
+    if not isinstance(data.threshold, UnsetType):
+        after = _with_threshold(after, data.threshold)
+    return checked(after)
 
 
 @delete("/api/alerts/{rule_id:str}", summary="Remove an alert rule", right="alerts.change")

@@ -14,6 +14,7 @@ MEASURE_LABELS: Mapping[Measure, str] = {
     "calls": "Calls",
     "total_tokens": "Tokens",
     "input_tokens": "Input tokens",
+    "input_tokens_p50": "Input tokens, median call",
     "output_tokens": "Output tokens",
     "cache_read_tokens": "Cache reads",
     "cache_write_tokens": "Cache writes",
