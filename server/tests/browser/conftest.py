@@ -101,11 +101,16 @@ Opener = Callable[..., AbstractContextManager[Page]]
 
 @pytest.fixture
 def browse(chromium: Browser, dashboard: Any) -> Opener:
-    """Opens a signed-in page; it fails the test for any console error or policy violation."""
+    """Opens a signed-in page; it fails the test for any console error or policy violation.
+
+    A test that has a form refused says so with `refused`, for browsers note that on the console.
+    """
     state: list[Any] = []
 
     @contextmanager
-    def open_page(*, url: str = dashboard.url, **options: Any) -> Iterator[Page]:
+    def open_page(
+        *, url: str = dashboard.url, refused: bool = False, **options: Any
+    ) -> Iterator[Page]:
         context = chromium.new_context(base_url=url, **options)
         try:
             if url == dashboard.url and state:
@@ -113,7 +118,7 @@ def browse(chromium: Browser, dashboard: Any) -> Opener:
             else:
                 sign_in(context)
                 state.extend(context.cookies() if url == dashboard.url else [])
-            with watched(context) as page:
+            with watched(context, refused=refused) as page:
                 yield page
         finally:
             context.close()
@@ -148,7 +153,7 @@ def sign_in(context: BrowserContext) -> None:
 
 
 @contextmanager
-def watched(context: BrowserContext) -> Iterator[Page]:
+def watched(context: BrowserContext, *, refused: bool = False) -> Iterator[Page]:
     """A page whose every complaint is an assertion."""
     complaints: list[str] = []
     context.add_init_script(WATCH)
@@ -158,6 +163,8 @@ def watched(context: BrowserContext) -> Iterator[Page]:
     page.on("dialog", lambda dialog: complaints.append(f"a dialog: {dialog.message}"))
     page.on("request", lambda asked: complaints.extend(_foreign(asked.url, page)))
     yield page
+    if refused:
+        complaints = [one for one in complaints if "status of 400" not in one]
     assert complaints == []
     assert page.evaluate("window.violations ?? []") == []
 

@@ -20,6 +20,7 @@ PAGES = {
     "users": "/users",
     "models": "/models",
     "alerts": "/alerts",
+    "alert-new": "/alerts/new",
     "prices": "/prices?provider=a&model=b",
     "settings": "/settings",
     "security": "/settings/security",

@@ -28,6 +28,7 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     unpriced: int = 0
     cache_savings: int | None = None
     reported_cost: int | None = None
+    input_tokens_p50: float | None = None
     latency_avg: float | None = None
     latency_p50: float | None = None
     latency_p95: float | None = None

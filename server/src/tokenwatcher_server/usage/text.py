@@ -45,8 +45,9 @@ def money_short(amount: int) -> str:
     return money(amount).removesuffix(".00")
 
 
-def count(number: int) -> str:
-    return f"{number:,}"
+def count(number: float) -> str:
+    """A number of things, whole: a median may lie between two."""
+    return f"{round(number):,}"
 
 
 def count_short(number: int) -> str:

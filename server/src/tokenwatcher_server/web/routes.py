@@ -21,8 +21,8 @@ from tokenwatcher_server.web.api import (
     workspaces,
 )
 from tokenwatcher_server.web.pages import account as account_page
-from tokenwatcher_server.web.pages import alerts as alerts_page
 from tokenwatcher_server.web.pages import (
+    alert_editor,
     assets,
     event,
     explore,
@@ -39,6 +39,7 @@ from tokenwatcher_server.web.pages import (
     theme,
     users,
 )
+from tokenwatcher_server.web.pages import alerts as alerts_page
 from tokenwatcher_server.web.pages import audit as audit_page
 from tokenwatcher_server.web.pages import events as events_list
 from tokenwatcher_server.web.pages import keys as keys_page
@@ -54,6 +55,7 @@ ROUTES = (
     *users.ROUTES,
     *models.ROUTES,
     *alerts_page.ROUTES,
+    *alert_editor.ROUTES,
     *projects_page.ROUTES,
     *keys_page.ROUTES,
     *prices.ROUTES,

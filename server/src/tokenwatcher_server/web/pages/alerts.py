@@ -7,7 +7,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 
 from tokenwatcher_server.alerts.rules import list_rules
-from tokenwatcher_server.alerts.wording import WHAT
+from tokenwatcher_server.kernel.errors import AppError, Kind
 from tokenwatcher_server.web.api import alert_channels as channels_api
 from tokenwatcher_server.web.api import alerts as api
 from tokenwatcher_server.web.api.alert_channels import (
@@ -23,18 +23,31 @@ from tokenwatcher_server.web.api.alert_channels import (
 from tokenwatcher_server.web.api.alert_views import (
     AlertView,
     History,
-    RuleBody,
     RuleChange,
 )
 from tokenwatcher_server.web.pages.answer import Moment, answer_page
 from tokenwatcher_server.web.pages.forms import action, back_to, body_of, fields_of
 from tokenwatcher_server.web.pages.links import ALERTS
-from tokenwatcher_server.web.pages.rule_rows import RuleRow, may_change, rule_row, sentence
+from tokenwatcher_server.web.pages.rule_rows import RuleRow, may_change, rule_row
 from tokenwatcher_server.web.pages.viewer import AnyRequest, Names, Viewer, viewer_of
 from tokenwatcher_server.web.services import services_of
 
-STEPS = (("100", "at 100 %"), ("80,100", "at 80 and 100 %"), ("50,80,100", "at 50, 80 and 100 %"))
 SHOWN = 50
+KINDS: Names = (
+    ("slack", "Slack"),
+    ("discord", "Discord"),
+    ("teams", "Microsoft Teams"),
+    ("email", "E-mail"),
+    ("pagerduty", "PagerDuty"),
+    ("webhook", "Webhook, signed"),
+)
+
+
+class Given(msgspec.Struct, frozen=True):
+    """What was filled in for a channel that was refused; its place is a secret and is not."""
+
+    name: str = ""
+    kind: str = "slack"
 
 
 class AlertsPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,14 +55,17 @@ class AlertsPage(msgspec.Struct, frozen=True, kw_only=True):
     channels: tuple[ChannelView, ...]
     history: tuple[AlertView, ...]
     deliveries: tuple[DeliveryView, ...]
-    scopes: Names
-    """Where the viewer may make a rule: `WORKSPACE/PROJECT`, or `WORKSPACE/` for all."""
     workspaces: Names
-    types: Names
-    steps: Names = STEPS
+    """Where the viewer may change alerts."""
+    kinds: Names
     made: NewChannel | None = None
-    has_mail: bool
-    """Whether the operator named a mail server."""
+    refused: str | None = None
+    """Why a channel was not added."""
+    given: Given = Given()
+
+    @property
+    def may_make(self) -> bool:
+        return bool(self.workspaces)
 
     @property
     def rotated(self) -> bool:
@@ -65,22 +81,21 @@ async def alerts_page(request: AnyRequest) -> Response[str]:
     return await _answer(request, await viewer_of(request))
 
 
-@post(ALERTS, include_in_schema=False, right="alerts.change")
-async def create_rule(request: AnyRequest) -> Response[Any]:
-    viewer, fields = await viewer_of(request), await fields_of(request)
-    workspace, _, project = fields.pop("scope", "").partition("/")
-    steps = [int(step) for step in fields.pop("steps", "100").split(",") if step.isdigit()]
-    given: dict[str, Any] = fields | {"workspaceId": workspace, "steps": steps}
-    body = body_of(given | ({"projectId": project} if project else {}), RuleBody)
-    await action(api.create_alert)(request, viewer.principal, body)
-    return back_to(ALERTS)
-
-
 @post(f"{ALERTS}/channels", include_in_schema=False, status_code=200, right="alerts.change")
 async def create_channel(request: AnyRequest) -> Response[str]:
     viewer = await viewer_of(request)
-    body = body_of(await fields_of(request), ChannelBody)
-    made: NewChannel = await action(channels_api.create_channel)(request, viewer.principal, body)
+    fields = await fields_of(request)
+    try:
+        body = body_of(fields, ChannelBody)
+        create = action(channels_api.create_channel)
+        made: NewChannel = await create(request, viewer.principal, body)
+    except AppError as error:
+        if error.kind not in {Kind.INVALID, Kind.CONFLICT}:
+            raise
+        given = Given(fields.get("name", ""), fields.get("kind", "slack"))
+        answer = await _answer(request, viewer, refused=error.message, given=given)
+        answer.status_code = 400
+        return answer
     return await _answer(request, viewer, made)
 
 
@@ -141,7 +156,12 @@ async def remove_rule(request: AnyRequest, rule_id: FromPath[str]) -> Response[A
 
 
 async def _answer(
-    request: AnyRequest, viewer: Viewer, made: NewChannel | None = None
+    request: AnyRequest,
+    viewer: Viewer,
+    made: NewChannel | None = None,
+    *,
+    refused: str | None = None,
+    given: Given = Given(),  # noqa: B008 - it is frozen
 ) -> Response[str]:
     services, principal = services_of(request), viewer.principal
     async with services.database.reading() as connection:
@@ -158,32 +178,18 @@ async def _answer(
         channels=tuple(channels.channels),
         history=tuple(told.history),
         deliveries=tuple(sent.deliveries),
-        scopes=_scopes(viewer),
         workspaces=tuple(one for one in viewer.workspaces if may_change(viewer, one[0])),
-        types=tuple((name, sentence(what)) for name, what in WHAT.items()),
+        kinds=tuple(one for one in KINDS if one[0] != "email" or services.settings.smtp_host),
         made=made,
-        has_mail=services.settings.smtp_host is not None,
+        refused=refused,
+        given=given,
     )
     moment = Moment(services.clock.now_us(), None)
     return answer_page(request, moment, "alerts.html", viewer, page)
 
 
-def _scopes(viewer: Viewer) -> Names:
-    whole = [
-        (f"{key}/", f"all of {name}") for key, name in viewer.workspaces if may_change(viewer, key)
-    ]
-    names = dict(viewer.projects)
-    projects = [
-        (f"{workspace}/{project}", names[project])
-        for project, workspace in viewer.homes
-        if may_change(viewer, workspace)
-    ]
-    return (*whole, *projects)
-
-
 ROUTES = (
     alerts_page,
-    create_rule,
     create_channel,
     rotate_channel,
     switch_channel,

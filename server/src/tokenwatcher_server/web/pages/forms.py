@@ -4,7 +4,7 @@ A form's handler reads its fields into the API's body and calls the API's own ha
 is checked, recorded and refused there holds for pages too.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -31,7 +31,7 @@ async def fields_of(request: AnyRequest) -> dict[str, str]:
     }
 
 
-def body_of(fields: dict[str, str], kind: type[Body]) -> Body:
+def body_of(fields: Mapping[str, Any], kind: type[Body]) -> Body:
     """The fields as a body of the API; raises AppError saying what is wrong with them."""
     try:
         return msgspec.convert(fields, kind)

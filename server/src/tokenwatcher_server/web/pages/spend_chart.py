@@ -68,7 +68,7 @@ def spend_chart(
             for column in chart.columns
         ),
         legend=tuple(_legend_entry(request, series) for series in chart.series),
-        labels=tuple(_labels([column.start_us for column in chart.columns], interval, zone)),
+        labels=tuple(labels([column.start_us for column in chart.columns], interval, zone)),
         totals=totals,
     )
 
@@ -95,7 +95,8 @@ def _last_of_month(first: date) -> date:
     return (first + timedelta(days=32)).replace(day=1) - timedelta(days=1)
 
 
-def _labels(starts: list[int], interval: Interval, zone: ZoneInfo) -> list[Label]:
+def labels(starts: list[int], interval: Interval, zone: ZoneInfo) -> list[Label]:
+    """Names for some of the buckets, evenly spread under the plot."""
     step = max(1, -(-len(starts) // MOST_LABELS))
     return [
         Label(
