@@ -159,6 +159,20 @@ def test_a_test_alert_really_arrives_and_says_that_it_is_one(
     assert len({headers["webhook-id"] for headers, _ in receiver.received}) == 1
 
 
+def test_one_channel_is_tested_alone_and_only_while_it_is_on(
+    admin: httpx.Client, workspace_id: str, receiver: Any
+) -> None:
+    add_channel(admin, workspace_id, receiver.url)
+    slack = add_channel(admin, workspace_id, receiver.url, "slack")["channel"]["id"]
+    assert len(admin.post(f"/api/alert-channels/{slack}/test").json()["deliveries"]) == 1
+    [told] = receiver.wait_for(1)
+    assert told["text"].startswith("[test] Test of our pager: ")
+    time.sleep(1)
+    assert len(receiver.received) == 1
+    admin.patch(f"/api/alert-channels/{slack}", json={"enabled": False})
+    assert admin.post(f"/api/alert-channels/{slack}/test").status_code == 409
+
+
 def test_a_receiver_that_is_gone_turns_its_channel_off(
     admin: httpx.Client, workspace_id: str, receiver: Any
 ) -> None:

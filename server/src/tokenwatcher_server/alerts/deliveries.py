@@ -22,7 +22,8 @@ from tokenwatcher_server.outbound.errors import NotSent
 from tokenwatcher_server.outbound.gate import Answer, Gate
 from tokenwatcher_server.outbound.mail import Letter, Mail
 
-MOST_AT_ONCE = 200
+MOST_AT_ONCE = 400
+"""Enough that a thousand receivers that never answer hold up the next for a quarter of a minute."""
 WAITS = (5, 30, 120, 600, 1_800, 7_200, 21_600, 57_600)
 """Seconds between attempts: nine of them, over a day."""
 JITTER = 0.1

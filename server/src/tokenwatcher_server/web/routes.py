@@ -4,6 +4,7 @@ from tokenwatcher_server.web.api import (
     account,
     admin,
     alert_channels,
+    alert_deliveries,
     alert_preview,
     alerts,
     audit,
@@ -88,6 +89,7 @@ ROUTES = (
     *alerts.ROUTES,
     *alert_preview.ROUTES,
     *alert_channels.ROUTES,
+    *alert_deliveries.ROUTES,
     # operations
     *audit.ROUTES,
     *admin.ROUTES,

@@ -1,4 +1,4 @@
-"""Where alerts are sent, and what became of each delivery."""
+"""Where alerts are sent."""
 
 from typing import Annotated, Any, Literal
 
@@ -9,16 +9,18 @@ from msgspec import Meta
 
 from tokenwatcher_server.access.principal import Principal
 from tokenwatcher_server.alerts import channel_store as stored
-from tokenwatcher_server.alerts import outbox
+from tokenwatcher_server.alerts.alert import alert_of
 from tokenwatcher_server.alerts.channel_store import Listed
 from tokenwatcher_server.alerts.channels.channel import Channel
-from tokenwatcher_server.alerts.outbox import Attempt, Delivery
+from tokenwatcher_server.alerts.outbox import enqueue
+from tokenwatcher_server.alerts.rule import Rule
 from tokenwatcher_server.alerts.signing import new_secret
 from tokenwatcher_server.control.audit import Entry
 from tokenwatcher_server.kernel.clock import DAY_US, iso
 from tokenwatcher_server.kernel.errors import AppError, Kind, not_found
 from tokenwatcher_server.kernel.ids import WorkspaceId, new_id
-from tokenwatcher_server.web.api.alert_views import AlertView, alert_view
+from tokenwatcher_server.kernel.money import PICODOLLARS_PER_USD
+from tokenwatcher_server.web.api.alert_views import Tested
 from tokenwatcher_server.web.api.channel_place import place_of
 from tokenwatcher_server.web.api.workspaces import Name, asked_workspaces, visible
 from tokenwatcher_server.web.audit import note
@@ -28,7 +30,8 @@ from tokenwatcher_server.web.services import services_of
 AnyRequest = Request[Any, Any, Any]
 ChannelKind = Literal["webhook", "slack", "discord", "teams", "email", "pagerduty"]
 LONGEST_URL = 2000
-MOST_DELIVERIES, DEFAULT_DELIVERIES = 500, 100
+TEST_THRESHOLD = 10 * PICODOLLARS_PER_USD
+"""What a channel's test says was spent; no rule stands behind it."""
 WARNING = "This is the only time the signing secret is shown."
 OVERLAP_US = DAY_US
 """How long the secret before it signs beside a new one, for receivers to change theirs."""
@@ -72,32 +75,6 @@ class OneChannel(msgspec.Struct, frozen=True):
 
 class ManyChannels(msgspec.Struct, frozen=True):
     channels: list[ChannelView]
-
-
-class AttemptView(msgspec.Struct, frozen=True, rename="camel"):
-    number: int
-    at: str
-    status: int | None
-    latency_ms: int | None
-    error: str | None
-
-
-class DeliveryView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    id: str
-    channel_id: str
-    state: str
-    created_at: str
-    next_attempt_at: str | None
-    alert: AlertView
-    attempts: list[AttemptView]
-
-
-class ManyDeliveries(msgspec.Struct, frozen=True):
-    deliveries: list[DeliveryView]
-
-
-class OneDelivery(msgspec.Struct, frozen=True):
-    delivery: DeliveryView
 
 
 def view(listed: Listed) -> ChannelView:
@@ -211,6 +188,35 @@ async def rotate_channel(
     return NewChannel(view(found), secret, ROTATED)
 
 
+@post(
+    "/api/alert-channels/{channel_id:str}/test",
+    status_code=200,
+    summary="Send a real alert, marked as a test, to one channel",
+    right="alerts.change",
+)
+async def test_channel(request: AnyRequest, principal: Caller, channel_id: FromPath[str]) -> Tested:
+    services = services_of(request)
+    found = await visible_channel(request, principal, channel_id)
+    if not found.enabled:
+        raise AppError(Kind.CONFLICT, "CHANNEL_OFF", "The channel is off: turn it on first.")
+    workspace = await visible(request, principal, found.workspace_id)
+    now_us = services.clock.now_us()
+    rule = Rule(
+        id=found.id,
+        workspace_id=found.workspace_id,
+        project_id=None,
+        name=f"Test of {found.name}",
+        type="daily_cost",
+        threshold=TEST_THRESHOLD,
+    )
+    alert = alert_of(rule, workspace.name, "test", rule.threshold, rule.threshold, now_us)
+    async with services.database.transaction() as connection:
+        made = await enqueue(connection, alert, [found.id], now_us)
+        await note(connection, request, principal, _entry("test", found))
+    services.deliveries.nudge()
+    return Tested(success=True, deliveries=made)
+
+
 @delete("/api/alert-channels/{channel_id:str}", summary="Remove a channel",
         right="alerts.change")  # fmt: skip
 async def delete_channel(request: AnyRequest, principal: Caller, channel_id: FromPath[str]) -> None:
@@ -220,72 +226,11 @@ async def delete_channel(request: AnyRequest, principal: Caller, channel_id: Fro
         await note(connection, request, principal, _entry("remove", found, before=view(found)))
 
 
-@get("/api/alert-deliveries", summary="What was sent where, newest first", right="alerts.change")
-async def list_deliveries(
-    request: AnyRequest,
-    principal: Caller,
-    workspaceId: FromQuery[str | None] = None,  # noqa: N803 - as the wire names it
-    limit: FromQuery[Annotated[int, Meta(ge=1, le=MOST_DELIVERIES)]] = DEFAULT_DELIVERIES,
-) -> ManyDeliveries:
-    workspaces = await asked_workspaces(request, principal, workspaceId)
-    async with services_of(request).database.reading() as connection:
-        found = await outbox.list_deliveries(connection, workspaces, limit)
-        attempts = await outbox.attempts_of(connection, [one.id for one in found])
-    return ManyDeliveries([_delivery_view(one, attempts[one.id]) for one in found])
-
-
-@post(
-    "/api/alert-deliveries/{delivery_id:str}/retry",
-    status_code=200,
-    summary="Send an alert again, now",
-    right="alerts.change",
-)
-async def retry_delivery(
-    request: AnyRequest, principal: Caller, delivery_id: FromPath[str]
-) -> OneDelivery:
-    services = services_of(request)
-    async with services.database.transaction() as connection:
-        found = await outbox.find_delivery(connection, delivery_id)
-        if found is None or found.workspace_id not in principal.scope.workspaces:
-            raise not_found("There is no such delivery in what you may see.")
-        principal.check(WorkspaceId(found.workspace_id))
-        await outbox.send_again(connection, found.id, services.clock.now_us())
-        entry = Entry(
-            action="delivery.retry",
-            object_kind="delivery",
-            object_name=found.alert.rule_name,
-            object_id=found.id,
-            workspace_id=found.workspace_id,
-        )
-        await note(connection, request, principal, entry)
-        again = await outbox.find_delivery(connection, found.id) or found
-        attempts = await outbox.attempts_of(connection, [found.id])
-    services.deliveries.nudge()
-    return OneDelivery(_delivery_view(again, attempts[found.id]))
-
-
-def _delivery_view(delivery: Delivery, attempts: list[Attempt]) -> DeliveryView:
-    pending = delivery.state == "pending"
-    return DeliveryView(
-        id=delivery.id,
-        channel_id=delivery.channel_id,
-        state=delivery.state,
-        created_at=iso(delivery.created_at),
-        next_attempt_at=iso(delivery.next_attempt_at) if pending else None,
-        alert=alert_view(delivery.alert),
-        attempts=[
-            AttemptView(one.number, iso(one.at), one.status, one.latency_ms, one.error)
-            for one in attempts
-        ],
-    )
-
-
 ROUTES = (
     list_channels,
     create_channel,
     change_channel,
     rotate_channel,
     delete_channel,
-    list_deliveries,
-    retry_delivery,
+    test_channel,
 )

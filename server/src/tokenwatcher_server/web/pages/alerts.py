@@ -9,17 +9,17 @@ from litestar.params import FromPath
 from tokenwatcher_server.alerts.rules import list_rules
 from tokenwatcher_server.kernel.errors import AppError, Kind
 from tokenwatcher_server.web.api import alert_channels as channels_api
+from tokenwatcher_server.web.api import alert_deliveries as deliveries_api
 from tokenwatcher_server.web.api import alerts as api
 from tokenwatcher_server.web.api.alert_channels import (
     ROTATED,
     ChannelBody,
     ChannelChange,
     ChannelView,
-    DeliveryView,
     ManyChannels,
-    ManyDeliveries,
     NewChannel,
 )
+from tokenwatcher_server.web.api.alert_deliveries import DeliveryView, ManyDeliveries
 from tokenwatcher_server.web.api.alert_views import (
     AlertView,
     History,
@@ -125,11 +125,19 @@ async def switch_channel(request: AnyRequest, channel_id: FromPath[str]) -> Resp
     return back_to(ALERTS)
 
 
+@post(f"{ALERTS}/channels/{{channel_id:str}}/test", include_in_schema=False,
+      right="alerts.change")  # fmt: skip
+async def test_channel(request: AnyRequest, channel_id: FromPath[str]) -> Response[Any]:
+    viewer = await viewer_of(request)
+    await action(channels_api.test_channel)(request, viewer.principal, channel_id)
+    return back_to(ALERTS)
+
+
 @post(f"{ALERTS}/deliveries/{{delivery_id:str}}/retry", include_in_schema=False,
       right="alerts.change")  # fmt: skip
 async def send_again(request: AnyRequest, delivery_id: FromPath[str]) -> Response[Any]:
     viewer = await viewer_of(request)
-    await action(channels_api.retry_delivery)(request, viewer.principal, delivery_id)
+    await action(deliveries_api.retry_delivery)(request, viewer.principal, delivery_id)
     return back_to(ALERTS)
 
 
@@ -172,7 +180,7 @@ async def _answer(
     if principal.may("alerts.change"):
         holding = principal.coming_for("alerts.change")
         channels = await action(channels_api.list_channels)(request, holding, None)
-        sent = await action(channels_api.list_deliveries)(request, holding, None, SHOWN)
+        sent = await action(deliveries_api.list_deliveries)(request, holding, None, SHOWN)
     page = AlertsPage(
         rules=tuple(rule_row(viewer, one) for one in measured),
         channels=tuple(channels.channels),
@@ -192,6 +200,7 @@ ROUTES = (
     alerts_page,
     create_channel,
     rotate_channel,
+    test_channel,
     switch_channel,
     remove_channel,
     send_again,
