@@ -4,15 +4,20 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 have_chromium() { command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; }
+have_pgbouncer() { PATH="$PATH:/usr/sbin" command -v pgbouncer >/dev/null; }
 
-if ! have_chromium; then
+# bring PROGRAM PACKAGE WHAT: WHAT is what can't be tested without it
+bring() {
+  "have_$1" && return
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-    echo "Installing Chromium for the browser tests ..."
-    apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null
+    echo "Installing $2 for $3 ..."
+    apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "$2" >/dev/null
   else
-    echo "!! No Chromium here and no way to install it: the browser tests will be skipped." >&2
+    echo "!! No $2 here and no way to install it: $3 will be skipped." >&2
   fi
-fi
+}
+bring chromium chromium "the browser tests"
+bring pgbouncer pgbouncer "the tests through PgBouncer"
 
 run() { .venv/bin/python -m pytest -n "${TEST_PROCESSES:-2}" "$@"; }
 

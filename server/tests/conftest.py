@@ -3,6 +3,7 @@
 Each test process has two: one whose password nobody knows, and one to sign in to.
 """
 
+import asyncio
 import json
 import os
 import signal
@@ -17,14 +18,42 @@ from typing import Any
 import httpx
 import pytest
 from click.testing import CliRunner
+from sqlalchemy import text
 
+from server.tests.postgres_server import Postgres
 from tokenwatcher_server.cli.main import main
+from tokenwatcher_server.control.database import Database, control_url
 
 COMMAND = (sys.executable, "-m", "tokenwatcher_server")
 READY = "TokenWatcher is ready at "
 PASSWORD = "correct horse battery staple"
 ADDRESSES = count(1)
 QUIET = {"TOKENWATCHER_API_KEY", "DASHBOARD_PASSWORD", "DATABASE_URL", "EVENTS_URL"}
+SECRET = "a secret of servers that share 4 database"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is about the files of the embedded stores where another engine is tested."""
+    if config.getoption("--engine") != "embedded":
+        items[:] = [item for item in items if item.get_closest_marker("embedded") is None]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--engine",
+        choices=("embedded", "postgres"),
+        default="embedded",
+        help="what the servers that tests share keep their data in",
+    )
+
+
+@pytest.fixture(scope="session")
+def engine(request: pytest.FixtureRequest) -> Callable[[], dict[str, str]]:
+    """Gives the settings of a server of its own: an empty place for its data each time."""
+    if request.config.getoption("--engine") == "embedded":
+        return dict
+    server: Postgres = request.getfixturevalue("postgres")
+    return lambda: {"DATABASE_URL": server.new_database(), "DASHBOARD_SESSION_SECRET": SECRET}
 
 
 class Instance:
@@ -92,10 +121,27 @@ class Instance:
         It has a thread of its own, as some tests have a loop running in theirs.
         """
         whole = [*arguments, "--data-dir", str(self.data_dir)]
+        runner = CliRunner(
+            env={name: self.environment.get(name) for name in QUIET | {"DASHBOARD_SESSION_SECRET"}}
+        )
         with ThreadPoolExecutor(1) as thread:
-            done = thread.submit(CliRunner().invoke, main, whole, input=given).result()
+            done = thread.submit(runner.invoke, main, whole, input=given).result()
         assert done.exit_code == 0, done.output
         return done.stdout
+
+    def change(self, statement: str, **values: object) -> int:
+        """Change the control data behind the server's back; gives how many rows."""
+
+        async def run() -> int:
+            url = self.environment.get("DATABASE_URL")
+            database = Database(control_url(url, self.data_dir))
+            async with database.transaction() as connection:
+                done = await connection.execute(text(statement), values)
+            await database.close()
+            return int(done.rowcount)
+
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(asyncio.run, run()).result()
 
     def client(self, key: str | None = None, **options: Any) -> httpx.Client:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
@@ -117,20 +163,32 @@ class Instance:
 
 
 @pytest.fixture(scope="session")
-def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server that tests share, each with databases of its own."""
+    server = Postgres()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def instance(
+    tmp_path_factory: pytest.TempPathFactory, engine: Callable[[], dict[str, str]]
+) -> Iterator[Instance]:
     """A running server that tests share: they keep to workspaces and keys of their own."""
-    running = Instance(tmp_path_factory.mktemp("instance") / "data")
+    running = Instance(tmp_path_factory.mktemp("instance") / "data", **engine())
     yield running
     running.stop()
 
 
 @pytest.fixture
-def new_instance(tmp_path: Path) -> Iterator[Callable[..., Instance]]:
+def new_instance(
+    tmp_path: Path, engine: Callable[[], dict[str, str]]
+) -> Iterator[Callable[..., Instance]]:
     """Starts servers of a test's own, each with its folder; they end with the test."""
     made: list[Instance] = []
 
     def start(name: str = "data", options: Sequence[str] = (), **environment: str) -> Instance:
-        made.append(Instance(tmp_path / name, options, **environment))
+        made.append(Instance(tmp_path / name, options, **(engine() | environment)))
         return made[-1]
 
     yield start
@@ -140,12 +198,15 @@ def new_instance(tmp_path: Path) -> Iterator[Callable[..., Instance]]:
 
 
 @pytest.fixture(scope="session")
-def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+def door(
+    tmp_path_factory: pytest.TempPathFactory, engine: Callable[[], dict[str, str]]
+) -> Iterator[Instance]:
     """A server behind a proxy that it trusts, whose admin signs in with PASSWORD."""
     running = Instance(
         tmp_path_factory.mktemp("door") / "data",
         DASHBOARD_PASSWORD=PASSWORD,
         TRUSTED_PROXIES="127.0.0.0/8",
+        **engine(),
     )
     yield running
     running.stop()

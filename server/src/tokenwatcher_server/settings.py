@@ -168,9 +168,11 @@ SETTINGS = (
     Setting("TOKENWATCHER_PORT", "port", _whole(0, 65535),
             "The port to listen on; 0 takes any free one."),
     Setting("DATABASE_URL", "database_url", _text,
-            "Where control data lives; by default an SQLite file in the data folder.", secret=True),
+            "Where control data lives; by default an SQLite file in the data folder. For PostgreSQL "
+            "`postgresql://USER:PASSWORD@HOST/DATABASE`.", secret=True),
     Setting("EVENTS_URL", "events_url", _text,
-            "Where events live; by default the embedded store in the data folder.", secret=True),
+            "Where events live; by default the database of DATABASE_URL where that is PostgreSQL, else "
+            "the embedded store in the data folder.", secret=True),
     Setting("DASHBOARD_AUTH_ENABLED", "dashboard_auth_enabled", _boolean,
             "Whether the dashboard asks for a sign-in."),
     Setting("DASHBOARD_USERNAME", "dashboard_username", _text,
@@ -286,6 +288,9 @@ def load(environ: Mapping[str, str] = os.environ, **overrides: object) -> Settin
         except ValueError as error:
             raise SettingsError(setting.variable, str(error)) from None
     values.update({name: value for name, value in overrides.items() if value is not None})
+    database_url = str(values.get("database_url", ""))
+    if database_url.startswith("postgresql:"):
+        values.setdefault("events_url", database_url)
     return Settings(**values)  # type: ignore[arg-type]  # each parser gives its field's type
 
 

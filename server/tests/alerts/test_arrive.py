@@ -234,6 +234,7 @@ def test_a_channel_to_a_private_address_is_refused_when_it_is_saved(
     assert admin.get("/api/alert-channels").json()["channels"] == []
 
 
+@pytest.mark.embedded
 def test_the_url_and_the_signing_secret_are_never_shown_logged_or_stored_in_the_clear(
     watching: Any, admin: httpx.Client, workspace_id: str, receiver: Any
 ) -> None:
@@ -380,3 +381,13 @@ def test_the_overview_shows_budgets_and_hears_of_a_new_one(
     assert "$9.00" in budgets
     again = admin.get("/", headers={"If-None-Match": after.headers["etag"]})
     assert again.status_code == 304
+
+
+@pytest.mark.parametrize("path", ["/api/alerts/history", "/api/alert-deliveries"])
+@pytest.mark.parametrize("limit", ["-4", "0", "100000"])
+def test_a_list_of_an_impossible_length_is_refused(
+    admin: httpx.Client, path: str, limit: str
+) -> None:
+    refused = admin.get(path, params={"limit": limit})
+    assert refused.status_code == 400
+    assert refused.json()["issues"][0]["path"] == "limit"

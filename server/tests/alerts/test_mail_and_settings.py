@@ -82,6 +82,7 @@ def test_mail_needs_a_mail_server(admin: httpx.Client) -> None:
     assert "SMTP_HOST" in refused.text
 
 
+@pytest.mark.embedded
 def test_an_integration_key_is_taken_and_never_shown(watching: Any, admin: httpx.Client) -> None:
     assert add(admin, "pagerduty", "too short").status_code == 400
     made = add(admin, "pagerduty", KEY)

@@ -94,6 +94,7 @@ def test_a_neighbour_in_the_same_ipv6_network_is_the_same_sender(limited: Any) -
     assert [answer.status_code for answer in statuses] == [401] * 5 + [429]
 
 
+@pytest.mark.embedded
 def test_two_servers_share_a_limit_exactly(redis: Any, new_instance: Callable[..., Any]) -> None:
     settings = {"INGEST_RATE_LIMIT_MAX_REQUESTS": "60", "REDIS_URL": redis.url}
     servers = [new_instance(name, **settings) for name in ("one", "two")]

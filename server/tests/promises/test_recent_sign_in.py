@@ -1,8 +1,6 @@
 """A browser that was left open lets nobody make a lasting way in."""
 
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from hashlib import sha256
 from typing import Any
 
@@ -19,9 +17,8 @@ def left_open(door: Any, signed_in: Callable[[], httpx.Client]) -> httpx.Client:
     """A browser whose session began more than an hour ago."""
     browser = signed_in()
     session = sha256(browser.cookies[COOKIE].encode()).digest()
-    with closing(sqlite3.connect(door.data_dir / "control.db", timeout=10)) as control, control:
-        change = "update sessions set created_at = created_at - ? where hash = ?"
-        assert control.execute(change, (HOUR_US + 60_000_000, session)).rowcount == 1
+    change = "update sessions set created_at = created_at - :longer where hash = :session"
+    assert door.change(change, longer=HOUR_US + 60_000_000, session=session) == 1
     return browser
 
 

@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -117,7 +116,11 @@ def test_a_password_changed_beside_the_server_ends_every_session_at_once(
 def set_password(running: Any, password: str) -> None:
     command = [sys.executable, "-m", "tokenwatcher_server", "users", "set-password", "admin"]
     subprocess.run(
-        [*command, "--data-dir", str(running.data_dir)], input=password, text=True, check=True
+        [*command, "--data-dir", str(running.data_dir)],
+        input=password,
+        text=True,
+        check=True,
+        env=running.environment,
     )
 
 
@@ -302,7 +305,7 @@ def test_a_field_that_comes_twice_is_refused(visitor: Visitor) -> None:
 
 
 def test_a_link_signs_in_once_and_only_by_its_button(door: Any, visitor: Visitor) -> None:
-    address = f"/sign-in/{new_link(door.data_dir)}"
+    address = f"/sign-in/{new_link(door)}"
     browser, late = visitor(), visitor()
     for _ in range(3):  # a preview, a scanner, the person
         page = browser.get(address)
@@ -316,9 +319,9 @@ def test_a_link_signs_in_once_and_only_by_its_button(door: Any, visitor: Visitor
     assert late.post("/sign-in/made-up").status_code == 401
 
 
-def new_link(folder: Path) -> str:
+def new_link(door: Any) -> str:
     async def make() -> str:
-        database = Database(control_url(None, folder))
+        database = Database(control_url(door.environment.get("DATABASE_URL"), door.data_dir))
         try:
             async with database.transaction() as connection:
                 people = {user.username: user for user in await list_users(connection)}

@@ -156,6 +156,7 @@ def test_a_key_opens_what_its_kind_may_and_nothing_else(door: Any, signed_in: Br
     assert len(after["apiKeys"]) == len(before["apiKeys"]) + 2
 
 
+@pytest.mark.embedded
 def test_no_file_of_the_instance_holds_a_key_a_password_or_a_session(
     door: Any, signed_in: Browser
 ) -> None:

@@ -78,6 +78,7 @@ async def claim(connection: AsyncConnection, now_us: int, most: int) -> list[Del
         .where(_deliveries.state == "pending", _deliveries.next_attempt_at <= now_us)
         .order_by(_deliveries.attempts, _deliveries.next_attempt_at)
         .limit(most)
+        .with_for_update(skip_locked=True)
     )
     taken = []
     for row in (await connection.execute(query)).mappings().all():

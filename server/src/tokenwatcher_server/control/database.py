@@ -1,4 +1,4 @@
-"""The control database: an engine, and transactions."""
+"""The control database: an engine, and transactions. SQLite, or PostgreSQL for several servers."""
 
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
@@ -7,14 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, event
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from tokenwatcher_server.kernel.errors import InstanceRefused, unavailable
+from tokenwatcher_server.control.postgres import (
+    POSTGRES_READING,
+    READING,
+    has_nul,
+    is_passing,
+    postgres_engine,
+)
+from tokenwatcher_server.kernel.errors import InstanceRefused, invalid, unavailable
 
 FILE_NAME = "control.db"
-_READING = "tokenwatcher_reading"
 
 
 def control_url(database_url: str | None, data_dir: Path) -> str:
@@ -25,10 +30,10 @@ def control_url(database_url: str | None, data_dir: Path) -> str:
     if database_url is None:
         return f"sqlite+aiosqlite:///{data_dir / FILE_NAME}"
     scheme = database_url.partition(":")[0]
-    if scheme != "sqlite+aiosqlite":
+    if scheme not in {"sqlite+aiosqlite", "postgresql"}:
         raise InstanceRefused(
-            "DATABASE_URL: this version keeps its control data in SQLite and can't use "
-            f"{scheme!r}: unset DATABASE_URL, or name a file as sqlite+aiosqlite:///PATH"
+            f"DATABASE_URL: control data can't be kept in {scheme!r}: write it like "
+            "postgresql://USER:PASSWORD@HOST/DATABASE, or unset it for a file in the data folder"
         )
     return database_url
 
@@ -37,26 +42,38 @@ class Database:
     """Opens connections to the control data.
 
     Both kinds of block raise AppError (503) where the database can't work now: its disk is
-    full, say, or another process has kept it locked for long.
+    full, say, it is being restarted, or another process has kept it locked for long.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._engine = _engine(url)
+        self.name = (
+            "The database of DATABASE_URL"
+            if url.startswith("postgresql")
+            else f"{FILE_NAME} in the data folder"
+        )
+        """What to call it to an operator, without the password of its URL."""
+        if url.startswith("postgresql"):
+            self._engine, self._reading = postgres_engine(url), POSTGRES_READING
+        else:
+            self._engine, self._reading = _sqlite_engine(url), {READING: True}
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """To write: commits at the end of the block, rolls back on an error."""
-        with _unavailable():
+        """To write: commits at the end of the block, rolls back on an error.
+
+        Writers come one after the other, whichever process they are in.
+        """
+        with _told():
             async with self._engine.begin() as connection:
                 yield connection
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """To read from one snapshot; never waits for a writer and keeps none waiting."""
-        with _unavailable():
+        with _told():
             async with self._engine.connect() as connection:
-                await connection.execution_options(**{_READING: True})
+                await connection.execution_options(**self._reading)
                 yield connection
 
     async def close(self) -> None:
@@ -64,18 +81,22 @@ class Database:
 
 
 @contextmanager
-def _unavailable() -> Iterator[None]:
+def _told() -> Iterator[None]:
     try:
         yield
-    except (OperationalError, sqlite3.OperationalError) as error:
-        raise unavailable("The control data can't be used now.", retry_after=5) from error
+    except (DBAPIError, sqlite3.OperationalError) as error:
+        known = (OperationalError, sqlite3.OperationalError)
+        if isinstance(error, known) or is_passing(error):
+            raise unavailable("The control data can't be used now.", retry_after=5) from error
+        if has_nul(error):
+            raise invalid("A text has a NUL character, which can't be kept.") from None
+        raise
 
 
-def _engine(url: str) -> AsyncEngine:
+def _sqlite_engine(url: str) -> AsyncEngine:
     engine = create_async_engine(url, hide_parameters=True)  # an error may be logged
-    if make_url(url).get_backend_name() == "sqlite":
-        event.listen(engine.sync_engine, "connect", _on_sqlite_connect)
-        event.listen(engine.sync_engine, "begin", _on_sqlite_begin)
+    event.listen(engine.sync_engine, "connect", _on_sqlite_connect)
+    event.listen(engine.sync_engine, "begin", _on_sqlite_begin)
     return engine
 
 
@@ -91,5 +112,5 @@ def _on_sqlite_connect(connection: Any, _record: object) -> None:
 
 def _on_sqlite_begin(connection: Connection) -> None:
     """Writers take the lock at once: upgrading a read later could fail as busy."""
-    reading = connection.get_execution_options().get(_READING)
+    reading = connection.get_execution_options().get(READING)
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

@@ -30,10 +30,10 @@ async def migrate(database: Database) -> None:
         if version == HEAD:
             return
         async with database.transaction() as connection:
-            await connection.run_sync(upgrade)
+            await connection.run_sync(upgrade, name=database.name)
     except AppError as error:
         reason = getattr(error.__cause__, "orig", None) or error.__cause__
-        raise InstanceRefused(f"{FILE_NAME} in the data folder can't be used: {reason}.") from None
+        raise InstanceRefused(f"{database.name} can't be used: {reason}.") from None
     except (DatabaseError, SqliteDatabaseError) as error:
         if "not a database" in str(error) or "malformed" in str(error):
             raise _damaged() from None
@@ -42,9 +42,11 @@ async def migrate(database: Database) -> None:
 
 def _check_header(database: Database) -> None:
     """Refuse what is no SQLite file before the driver opens it, as opening could change it."""
+    if not database.url.startswith("sqlite"):
+        return
     url = make_url(database.url)
     path = Path(url.database or "")
-    if url.get_backend_name() != "sqlite" or not url.database or not path.exists():
+    if not url.database or not path.exists():
         return
     if not path.is_file():
         raise InstanceRefused(f"{FILE_NAME} in the data folder can't be used: it is not a file.")
@@ -67,10 +69,10 @@ def _version(connection: Connection) -> str | None:
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
-def upgrade(connection: Connection, revision: str = "head") -> None:
-    """Apply what is missing up to a revision.
+def upgrade(connection: Connection, revision: str = "head", name: str = FILE_NAME) -> None:
+    """Apply what is missing up to a revision, in the transaction of a writer.
 
-    Raises InstanceRefused for a database of a newer version.
+    Raises InstanceRefused for a database of a newer version, calling it by its `name`.
     """
     # imported here: it takes longer than all the rest of a start that has nothing to migrate
     from alembic import command
@@ -83,7 +85,7 @@ def upgrade(connection: Connection, revision: str = "head") -> None:
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if version is not None and version not in known:
         raise InstanceRefused(
-            f"{FILE_NAME} in the data folder was written by a newer TokenWatcher; nothing was "
+            f"{name} was written by a newer TokenWatcher; nothing was "
             "touched. Run that version, or restore a backup made before it."
         )
     config.attributes["connection"] = connection

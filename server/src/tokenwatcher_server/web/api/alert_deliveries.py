@@ -4,8 +4,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, get, post
-from litestar.params import FromPath, FromQuery
-from msgspec import Meta
+from litestar.params import FromPath, FromQuery, QueryParameter
 
 from tokenwatcher_server.alerts import outbox
 from tokenwatcher_server.alerts.outbox import Attempt, Delivery
@@ -54,7 +53,7 @@ async def list_deliveries(
     request: AnyRequest,
     principal: Caller,
     workspaceId: FromQuery[str | None] = None,  # noqa: N803 - as the wire names it
-    limit: FromQuery[Annotated[int, Meta(ge=1, le=MOST_DELIVERIES)]] = DEFAULT_DELIVERIES,
+    limit: Annotated[int, QueryParameter(ge=1, le=MOST_DELIVERIES)] = DEFAULT_DELIVERIES,
 ) -> ManyDeliveries:
     workspaces = await asked_workspaces(request, principal, workspaceId)
     async with services_of(request).database.reading() as connection:

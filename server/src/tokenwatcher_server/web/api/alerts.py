@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, delete, get, patch, post
-from litestar.params import FromPath, FromQuery, JSONBody
-from msgspec import UNSET, Meta, UnsetType
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from msgspec import UNSET, UnsetType
 
 from tokenwatcher_server.access.principal import Principal
 from tokenwatcher_server.alerts import rules as stored
@@ -121,7 +121,7 @@ async def alert_history(
     request: AnyRequest,
     principal: Caller,
     workspaceId: FromQuery[str | None] = None,  # noqa: N803 - as the wire names it
-    limit: FromQuery[Annotated[int, Meta(ge=1, le=MOST_HISTORY)]] = DEFAULT_HISTORY,
+    limit: Annotated[int, QueryParameter(ge=1, le=MOST_HISTORY)] = DEFAULT_HISTORY,
 ) -> History:
     workspaces = await asked_workspaces(request, principal, workspaceId)
     async with services_of(request).database.reading() as connection:

@@ -10,11 +10,12 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import unquote_plus
 
 import msgspec
 
 from tokenwatcher_server.ingest.body import BODY_SECONDS
-from tokenwatcher_server.kernel.errors import AppError, Kind
+from tokenwatcher_server.kernel.errors import AppError, Issue, Kind, invalid, not_found
 from tokenwatcher_server.kernel.ids import new_id
 from tokenwatcher_server.observability import logs
 from tokenwatcher_server.settings import Settings
@@ -72,6 +73,7 @@ class Envelope:
         raw = self._raw_handlers.get(scope["path"])
         try:
             self._hosts.check(headers.get(b"host", b""))
+            _refuse_nul(scope)
             if raw is None:
                 answer = _Answer(send, request_id, self._headers_for(scope, headers))
                 await self._application(scope, _Timed(receive), answer)
@@ -144,6 +146,20 @@ def _request_id(given: bytes | None) -> str:
     if given is not None and _REQUEST_ID.match(given):
         return given.decode("ascii")
     return new_id()
+
+
+def _refuse_nul(scope: Scope) -> None:
+    """No text that is kept has such a character, and not every database can look for it."""
+    if "\0" in scope["path"]:
+        raise not_found()
+    query: bytes = scope["query_string"]
+    if b"%00" in query:
+        parts = (part.partition(b"=") for part in query.split(b"&"))
+        name = next(name for name, _, value in parts if b"%00" in name + value)
+        shown = unquote_plus(name.decode("latin-1")).replace("\0", "")
+        raise invalid(
+            "A NUL character can't be asked for.", Issue(shown[:60], "has a NUL character")
+        )
 
 
 def headers_by_name(pairs: Sequence[tuple[bytes, bytes]]) -> Headers:
