@@ -50,7 +50,7 @@ async def _applying_seconds(folder: Path) -> float:
         async with asyncio.timeout(LONGEST_SECONDS):
             while True:
                 figures = await store.statistics()
-                if figures["applied_sequence"] == figures["journal_sequence"]:
+                if figures["applied_commits"] == figures["commits"]:
                     return time.perf_counter() - began
                 await asyncio.sleep(POLL_SECONDS)
     finally:

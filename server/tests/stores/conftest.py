@@ -90,14 +90,14 @@ class Cast:
 
 
 class Opened:
-    """A store that can be opened, closed and opened again, in a folder of its own."""
+    """A store that can be opened, closed and opened again, in a place of its own."""
 
-    def __init__(self, data_dir: Path, now_us: int) -> None:
-        self.data_dir = data_dir
+    def __init__(self, data_dir: Path, now_us: int, url: str | None = None) -> None:
+        self.data_dir, self.url = data_dir, url
         self.clock = FrozenClock(now_us)
 
     async def open(self) -> EventStore:
-        return await open_store(None, self.data_dir, self.clock)
+        return await open_store(self.url, self.data_dir, self.clock)
 
     def run(self, work: Callable[[EventStore], Awaitable[T]]) -> T:
         """Open the store, do something with it, and close it."""
@@ -128,7 +128,16 @@ def cast() -> Cast:
     return Cast()
 
 
-@pytest.fixture(params=["embedded"])
+@pytest.fixture(params=["embedded", "postgres"])
 def opened(tmp_path: Path, cast: Cast, request: pytest.FixtureRequest) -> Opened:
-    assert request.param == "embedded"
+    """Every kind of store in turn, empty."""
+    url = None
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres").new_database()
+    return Opened(tmp_path / "data", cast.noon, url)
+
+
+@pytest.fixture
+def embedded(tmp_path: Path, cast: Cast) -> Opened:
+    """The store in a folder alone."""
     return Opened(tmp_path / "data", cast.noon)

@@ -357,7 +357,7 @@ def test_an_empty_append_changes_nothing(opened: Any) -> None:
     assert opened.run(work) == (([], [Stored()]), 0, 0)
 
 
-def test_statistics_say_what_is_stored_and_how_far_queries_are(opened: Any, cast: Any) -> None:
+def test_statistics_say_what_is_stored(opened: Any, cast: Any) -> None:
     async def work(store: EventStore) -> Any:
         await store.usage([cast.query("calls")])
         assert await store.ready()
@@ -365,7 +365,6 @@ def test_statistics_say_what_is_stored_and_how_far_queries_are(opened: Any, cast
 
     figures = opened.after([[cast.event(), cast.event()]], work)
     assert figures["events"] == 2
-    assert figures["journal_sequence"] == figures["applied_sequence"]
     assert figures["disk_bytes"] > 0
 
 

@@ -14,8 +14,8 @@ from tokenwatcher_server.stores import open_history
 from tokenwatcher_server.stores.archive import read_events, write_events
 
 
-def told(data_dir: Path) -> tuple[list[PricedEvent], list[Repricing]]:
-    with closing(open_history(None, data_dir)) as history:
+def told(opened: Any) -> tuple[list[PricedEvent], list[Repricing]]:
+    with closing(open_history(opened.url, opened.data_dir)) as history:
         events = [event for commit in history.commits() for event in commit]
         assert history.events == len(events)
         return events, [each for commit in history.repricings() for each in commit]
@@ -50,7 +50,7 @@ def test_every_event_comes_back_as_it_was_stored_and_in_its_order(cast: Any, ope
 
     opened.run(store_them)
 
-    assert told(opened.data_dir) == (events, [])
+    assert told(opened) == (events, [])
 
 
 def test_it_keeps_the_first_cost_and_gives_the_later_ones_apart(cast: Any, opened: Any) -> None:
@@ -65,33 +65,33 @@ def test_it_keeps_the_first_cost_and_gives_the_later_ones_apart(cast: Any, opene
 
     opened.after([[event]], reprice)
 
-    assert told(opened.data_dir) == ([event], later)
+    assert told(opened) == ([event], later)
 
 
 def test_what_comes_after_it_was_opened_is_not_in_it(cast: Any, opened: Any) -> None:
     first, second = cast.event(), cast.event()
 
     async def append_beside(store: EventStore) -> list[PricedEvent]:
-        with closing(open_history(None, opened.data_dir)) as history:
+        with closing(open_history(opened.url, opened.data_dir)) as history:
             await store.append([[second]])
             return [event for commit in history.commits() for event in commit]
 
     assert opened.after([[first]], append_beside) == [first]
-    assert told(opened.data_dir)[0] == [first, second]
+    assert told(opened)[0] == [first, second]
 
 
-def test_a_changed_byte_ends_it(cast: Any, opened: Any) -> None:
+def test_a_changed_byte_ends_it(cast: Any, embedded: Any) -> None:
     marker = "a text that is easy to find"
-    opened.after(
+    embedded.after(
         [[cast.event()], [cast.event(prompt=marker)]], lambda store: store.tag_keys(cast.scope)
     )
-    journal = opened.data_dir / "journal.db"
+    journal = embedded.data_dir / "journal.db"
     data = journal.read_bytes()
     assert data.count(marker.encode()) == 1
     journal.write_bytes(data.replace(marker.encode(), marker.upper().encode()))
 
     with pytest.raises(StoreRefused, match="commit 1 is not what was acknowledged"):
-        told(opened.data_dir)
+        told(embedded)
 
 
 def test_a_folder_without_a_store_has_none(tmp_path: Path) -> None:

@@ -243,11 +243,11 @@ async def fill_and_verify(folder: Path, cast: Any) -> None:
     await store.close()
 
 
-def test_sums_that_differ_from_the_events_are_found(opened: Any, cast: Any) -> None:
-    opened.run(lambda store: store.append([[cast.event(tags={"team": "x"})]]))
-    with duckdb.connect(str(opened.data_dir / "events.duckdb")) as connection:
+def test_sums_that_differ_from_the_events_are_found(embedded: Any, cast: Any) -> None:
+    embedded.run(lambda store: store.append([[cast.event(tags={"team": "x"})]]))
+    with duckdb.connect(str(embedded.data_dir / "events.duckdb")) as connection:
         connection.execute("update tag_hours set cost = cost + 1")
-    found = opened.run(lambda store: store.verify())
+    found = embedded.run(lambda store: store.verify())
     assert not found.sound
     assert "tag_hours" in found.faults[0]
     assert "2026-05-28T12:00" in found.faults[0]

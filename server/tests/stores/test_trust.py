@@ -29,27 +29,27 @@ def digests(folder: Path) -> dict[str, str]:
     }
 
 
-def calls(opened: Any, cast: Any) -> int:
+def calls(embedded: Any, cast: Any) -> int:
     async def work(store: EventStore) -> int:
         [[row]] = await store.usage([cast.query("calls")])
         return int(row.values[0] or 0)
 
-    return int(opened.run(work))
+    return int(embedded.run(work))
 
 
-def append(opened: Any, *batches: Any) -> None:
+def append(embedded: Any, *batches: Any) -> None:
     async def work(store: EventStore) -> None:
         for batch in batches:
             await store.append([batch])
 
-    opened.run(work)
+    embedded.run(work)
 
 
-def verified(opened: Any) -> Verification:
+def verified(embedded: Any) -> Verification:
     async def work(store: EventStore) -> Verification:
         return await store.verify()
 
-    found: Verification = opened.run(work)
+    found: Verification = embedded.run(work)
     return found
 
 
@@ -58,25 +58,25 @@ def on_columns(folder: Path, statement: str) -> None:
         connection.execute(statement)
 
 
-def without_its_last_commits(opened: Any, cast: Any) -> None:
+def without_its_last_commits(embedded: Any, cast: Any) -> None:
     """Leave the journal as it is when the file beside it, which has the newest, is lost."""
-    append(opened, [cast.event()])
-    journal = opened.data_dir / "journal.db"
+    append(embedded, [cast.event()])
+    journal = embedded.data_dir / "journal.db"
     older = journal.with_suffix(".older")
     shutil.copyfile(journal, older)
-    append(opened, [cast.event() for _ in range(3)], [cast.event(response_id=RESPONSE)])
+    append(embedded, [cast.event() for _ in range(3)], [cast.event(response_id=RESPONSE)])
     older.replace(journal)
 
 
-def without_its_journal(opened: Any, cast: Any) -> None:
-    append(opened, [cast.event()])
-    (opened.data_dir / "journal.db").unlink()
+def without_its_journal(embedded: Any, cast: Any) -> None:
+    append(embedded, [cast.event()])
+    (embedded.data_dir / "journal.db").unlink()
 
 
-def without_its_last_commits_and_columns(opened: Any, cast: Any) -> None:
+def without_its_last_commits_and_columns(embedded: Any, cast: Any) -> None:
     """The response index alone still knows of them."""
-    without_its_last_commits(opened, cast)
-    (opened.data_dir / "events.duckdb").unlink()
+    without_its_last_commits(embedded, cast)
+    (embedded.data_dir / "events.duckdb").unlink()
 
 
 @pytest.mark.parametrize(
@@ -84,45 +84,45 @@ def without_its_last_commits_and_columns(opened: Any, cast: Any) -> None:
     [without_its_last_commits, without_its_journal, without_its_last_commits_and_columns],
 )
 def test_a_journal_that_lost_acknowledged_events_is_refused_and_nothing_touched(
-    opened: Any, cast: Any, damage: Callable[[Any, Any], None]
+    embedded: Any, cast: Any, damage: Callable[[Any, Any], None]
 ) -> None:
-    damage(opened, cast)
-    before = digests(opened.data_dir)
+    damage(embedded, cast)
+    before = digests(embedded.data_dir)
     with pytest.raises(StoreRefused, match=r"events are missing from the journal.*Put the newest"):
-        calls(opened, cast)
+        calls(embedded, cast)
     with pytest.raises(StoreRefused, match="events are missing from the journal"):
-        rebuild_store(opened.data_dir, lambda *_: None)
-    assert digests(opened.data_dir) == before
+        rebuild_store(embedded.data_dir, lambda *_: None)
+    assert digests(embedded.data_dir) == before
 
 
-def test_the_refusal_names_a_way_on_that_works(opened: Any, cast: Any) -> None:
-    without_its_last_commits(opened, cast)
-    kept = opened.data_dir.parent / "kept"
+def test_the_refusal_names_a_way_on_that_works(embedded: Any, cast: Any) -> None:
+    without_its_last_commits(embedded, cast)
+    kept = embedded.data_dir.parent / "kept"
     kept.mkdir()
     for name in ("events.duckdb", "events.responses"):
-        (opened.data_dir / name).rename(kept / name)
-    assert calls(opened, cast) == 1
-    assert verified(opened).sound
+        (embedded.data_dir / name).rename(kept / name)
+    assert calls(embedded, cast) == 1
+    assert verified(embedded).sound
 
 
 def test_columns_made_from_another_journal_are_refused_and_untouched(
-    opened: Any, cast: Any
+    embedded: Any, cast: Any
 ) -> None:
-    append(opened, [cast.event()])
-    on_columns(opened.data_dir, "update applied set hash = from_hex(repeat('ab', 32))")
-    before = digests(opened.data_dir)
+    append(embedded, [cast.event()])
+    on_columns(embedded.data_dir, "update applied set hash = from_hex(repeat('ab', 32))")
+    before = digests(embedded.data_dir)
     with pytest.raises(StoreRefused, match="another journal"):
-        calls(opened, cast)
-    assert digests(opened.data_dir) == before
+        calls(embedded, cast)
+    assert digests(embedded.data_dir) == before
 
 
-def test_columns_of_a_newer_version_are_refused_and_untouched(opened: Any, cast: Any) -> None:
-    append(opened, [cast.event()])
-    on_columns(opened.data_dir, "update about set version = 99")
-    before = digests(opened.data_dir)
+def test_columns_of_a_newer_version_are_refused_and_untouched(embedded: Any, cast: Any) -> None:
+    append(embedded, [cast.event()])
+    on_columns(embedded.data_dir, "update about set version = 99")
+    before = digests(embedded.data_dir)
     with pytest.raises(StoreRefused, match=r"newer TokenWatcher .*start that version again"):
-        calls(opened, cast)
-    assert digests(opened.data_dir) == before
+        calls(embedded, cast)
+    assert digests(embedded.data_dir) == before
 
 
 @pytest.mark.parametrize(
@@ -137,36 +137,45 @@ def test_columns_of_a_newer_version_are_refused_and_untouched(opened: Any, cast:
     ],
 )
 def test_columns_that_differ_from_the_journal_are_found_and_the_commit_named(
-    opened: Any, cast: Any, statement: str, fault: str
+    embedded: Any, cast: Any, statement: str, fault: str
 ) -> None:
-    append(opened, [cast.event()], [cast.event(), cast.event()])
-    on_columns(opened.data_dir, statement)
-    found = verified(opened)
+    append(embedded, [cast.event()], [cast.event(), cast.event()])
+    on_columns(embedded.data_dir, statement)
+    found = verified(embedded)
     assert not found.sound
     assert any(re.search(fault, each) for each in found.faults), found.faults
 
 
-def test_an_answer_that_the_response_index_lost_is_found(opened: Any, cast: Any) -> None:
-    append(opened, [cast.event(response_id=RESPONSE)])
-    assert verified(opened).sound
-    [run] = (opened.data_dir / "events.responses").glob("*.run")
+def test_an_answer_that_the_response_index_lost_is_found(embedded: Any, cast: Any) -> None:
+    append(embedded, [cast.event(response_id=RESPONSE)])
+    assert verified(embedded).sound
+    [run] = (embedded.data_dir / "events.responses").glob("*.run")
     whole = run.read_bytes()
     run.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    found = verified(opened)
+    found = verified(embedded)
     assert not found.sound
     assert "commit 1: 1 of its providers' answers are not known" in found.faults[0]
-    rebuild_store(opened.data_dir, lambda *_: None)
-    assert verified(opened).sound
+    rebuild_store(embedded.data_dir, lambda *_: None)
+    assert verified(embedded).sound
 
 
-def test_an_answer_that_only_the_response_index_knows_is_found(opened: Any, cast: Any) -> None:
-    append(opened, [cast.event(response_id=RESPONSE)])
-    folder = opened.data_dir / "events.responses"
+def test_an_answer_that_only_the_response_index_knows_is_found(embedded: Any, cast: Any) -> None:
+    append(embedded, [cast.event(response_id=RESPONSE)])
+    folder = embedded.data_dir / "events.responses"
     [path] = folder.glob("*.run")
     run = Run(path)
     [known] = zip(run.high.tolist(), run.low.tolist(), strict=True)
     known_bytes = known[0].to_bytes(8, "big") + known[1].to_bytes(4, "big")
     write_run(folder, run.coverage, Fingerprints.of([known_bytes, b"of no event."]))
-    found = verified(opened)
+    found = verified(embedded)
     assert not found.sound
     assert "knows 2 providers' answers where the journal has 1" in found.faults[0]
+
+
+def test_statistics_say_how_far_questions_are_behind(embedded: Any, cast: Any) -> None:
+    async def work(store: EventStore) -> Any:
+        await store.usage([cast.query("calls")])
+        return await store.statistics()
+
+    figures = embedded.after([[cast.event()]], work)
+    assert figures["commits"] == figures["applied_commits"] > 0

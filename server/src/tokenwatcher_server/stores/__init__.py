@@ -27,6 +27,11 @@ async def open_store(
     events in all; without it, the log does. Raises StoreRefused where the store's files can't be
     used, with a message that says what to do. A question is ended after `question_seconds`.
     """
+    if url is not None and url.startswith("postgresql:"):
+        # imported here, as most servers do without
+        from tokenwatcher_server.stores.postgres.store import open_postgres
+
+        return await open_postgres(url, question_seconds)
     _refuse_other(url)
     return await asyncio.to_thread(open_embedded, data_dir, clock, rebuilding, question_seconds)
 
@@ -36,6 +41,10 @@ def open_history(url: str | None, data_dir: Path) -> History:
 
     Raises StoreRefused where there is no store.
     """
+    if url is not None and url.startswith("postgresql:"):
+        from tokenwatcher_server.stores.postgres.history import PostgresHistory
+
+        return PostgresHistory(url)
     _refuse_other(url)
     return EmbeddedHistory(files_of(data_dir))
 

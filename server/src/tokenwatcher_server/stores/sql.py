@@ -43,6 +43,14 @@ FIELD_COLUMNS: Mapping[Field, str] = {
 }
 
 
+Placeholder = Callable[[int, object], str]
+"""What stands for a statement's n-th value, from 1 on."""
+
+
+def _numbered(place: int, _value: object) -> str:
+    return f"${place}"
+
+
 class Dialect(msgspec.Struct, frozen=True):
     """What differs between engines."""
 
@@ -54,17 +62,21 @@ class Dialect(msgspec.Struct, frozen=True):
     """Of `{column}` at `{fraction}`, exact, between two values where it falls between."""
     month: str
     """Months since the year 0 of `{local}`, microseconds of local time."""
+    whole: str = "{value} // {by}"
+    """How often `by` goes into a value that is never negative."""
+    placeholder: Placeholder = _numbered
 
 
 class Bindings:
     """Collects a statement's values; `bind` gives the placeholder that stands for one."""
 
-    def __init__(self) -> None:
+    def __init__(self, placeholder: Placeholder = _numbered) -> None:
         self.values: list[Any] = []
+        self._placeholder = placeholder
 
     def bind(self, value: object) -> str:
         self.values.append(value)
-        return f"${len(self.values)}"
+        return self._placeholder(len(self.values), value)
 
     def bind_all(self, values: Sequence[object]) -> str:
         return ", ".join(map(self.bind, values))
@@ -116,7 +128,7 @@ EVENTS = Source(
         "unpriced": "count(case when event_type = 'usage' and cost_total is null then 1 end)",
         "cache_savings": "sum(cache_savings)",
         "reported_cost": "sum(reported_cost)",
-        "latency_avg": "cast(sum(latency_ms) as double) / nullif(count(latency_ms), 0)",
+        "latency_avg": "cast(sum(latency_ms) as float8) / nullif(count(latency_ms), 0)",
         "users": "count(distinct user_id)",
     },
 )
@@ -124,7 +136,7 @@ EVENTS = Source(
 
 def usage_statement(query: UsageQuery, source: Source, dialect: Dialect) -> Statement:
     """Compile a query. Its rows are read by `usage_rows`."""
-    bindings = Bindings()
+    bindings = Bindings(dialect.placeholder)
     keys = [_bucket(query, source, dialect, bindings)] if query.interval else []
     keys += [_dimension(dimension, query.scope, dialect, bindings) for dimension in query.group_by]
     names = [f"k{number}" for number in range(len(keys))]
@@ -249,11 +261,11 @@ def _order(query: UsageQuery, keys: Sequence[str]) -> str:
 def _bucket(query: UsageQuery, source: Source, dialect: Dialect, bindings: Bindings) -> str:
     """A number for the bucket an event falls in; `_bucket_start` turns it into an instant."""
     if query.interval == "hour":
-        return f"{source.instant} // {HOUR_US}"
+        return dialect.whole.format(value=source.instant, by=HOUR_US)
     local = _local_time(query, source, bindings)
-    return (
-        dialect.month.format(local=local) if query.interval == "month" else f"{local} // {DAY_US}"
-    )
+    if query.interval == "month":
+        return dialect.month.format(local=local)
+    return dialect.whole.format(value=local, by=DAY_US)
 
 
 def _bucket_start(query: UsageQuery, bucket: int) -> int:

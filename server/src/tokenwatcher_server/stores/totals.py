@@ -71,7 +71,7 @@ _HOURS = Source(
         "reasoning_tokens": summed("reasoning_tokens"),
         "cache_savings": "case when sum(saving) > 0 then sum(cache_savings) end",
         "reported_cost": "case when sum(reported) > 0 then sum(reported_cost) end",
-        "latency_avg": "cast(sum(latency_ms) as double) / nullif(sum(timed), 0)",
+        "latency_avg": "cast(sum(latency_ms) as float8) / nullif(sum(timed), 0)",
     },
     present="sum(calls) > 0",
 )

@@ -1,6 +1,7 @@
 """Which events of a commit are new, which are duplicates, and which batches are refused."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -9,19 +10,22 @@ from tokenwatcher_server.events.store import Conflict, Outcome, Stored
 IdKey = tuple[int, bytes]
 """A workspace's number and a packed id."""
 
+Key = TypeVar("Key", bound=Hashable)
+"""A workspace and an event's id in it, by whatever names the store has for them."""
 
-class Candidates(msgspec.Struct, frozen=True):
+
+class Candidates(msgspec.Struct, Generic[Key], frozen=True):
     """What admission needs to know of events, a column each."""
 
-    keys: Sequence[IdKey]
+    keys: Sequence[Key]
     digests: Sequence[bytes]
     answers: Sequence[bytes | None]
     """The fingerprint of the provider's answer, where its id proves something."""
 
-    def between(self, start: int, end: int) -> "Candidates":
+    def between(self, start: int, end: int) -> "Candidates[Key]":
         return Candidates(self.keys[start:end], self.digests[start:end], self.answers[start:end])
 
-    def at(self, positions: Sequence[int]) -> "Candidates":
+    def at(self, positions: Sequence[int]) -> "Candidates[Key]":
         """Those at some positions; without a copy where that is all of them."""
         if len(positions) == len(self.keys):
             return self
@@ -32,18 +36,18 @@ class Candidates(msgspec.Struct, frozen=True):
         )
 
 
-class Admission:
+class Admission(Generic[Key]):
     """Sorts batches one after the other; a refused batch leaves no trace for the next.
 
     `stored` are the digests of those ids that the journal already holds, `answered` those
     fingerprints that it holds.
     """
 
-    def __init__(self, stored: Mapping[IdKey, bytes], answered: Collection[bytes]) -> None:
+    def __init__(self, stored: Mapping[Key, bytes], answered: Collection[bytes]) -> None:
         self._digests = dict(stored)
         self._answers = set(answered)
 
-    def admit(self, batch: Candidates) -> tuple[Outcome, Sequence[int]]:
+    def admit(self, batch: Candidates[Key]) -> tuple[Outcome, Sequence[int]]:
         """Say what becomes of a batch, and which of its positions are to be stored."""
         answers = [answer for answer in batch.answers if answer is not None]
         if not self._all_new(batch.keys, answers):
@@ -52,7 +56,7 @@ class Admission:
         self._answers.update(answers)
         return Stored(), range(len(batch.keys))
 
-    def _all_new(self, keys: Sequence[IdKey], answers: Sequence[bytes]) -> bool:
+    def _all_new(self, keys: Sequence[Key], answers: Sequence[bytes]) -> bool:
         """Whether nothing of a batch was seen before, nor twice in it: the usual case."""
         return (
             len(set(keys)) == len(keys)
@@ -61,8 +65,8 @@ class Admission:
             and self._answers.isdisjoint(answers)
         )
 
-    def _admit_each(self, batch: Candidates) -> tuple[Outcome, Sequence[int]]:
-        digests: dict[IdKey, bytes] = {}
+    def _admit_each(self, batch: Candidates[Key]) -> tuple[Outcome, Sequence[int]]:
+        digests: dict[Key, bytes] = {}
         answers: set[bytes] = set()
         fresh: list[int] = []
         duplicates: list[int] = []

@@ -70,7 +70,7 @@ def unpack_uuids(packed: bytes) -> list[str]:
     ]
 
 
-def fingerprint(workspace: int, event: Event) -> bytes | None:
+def fingerprint(workspace: int | str, event: Event) -> bytes | None:
     """Identify a provider's answer, or None where its id proves nothing."""
     if event.response_id is None or len(event.response_id) < LEAST_RESPONSE_ID:
         return None
@@ -80,7 +80,7 @@ def fingerprint(workspace: int, event: Event) -> bytes | None:
 
 
 def answer_fingerprint(
-    workspace: int, provider: str, response_id: str, tokens: tuple[int | None, ...]
+    workspace: int | str, provider: str, response_id: str, tokens: tuple[int | None, ...]
 ) -> bytes:
     said = _encoder.encode((workspace, provider, response_id, tokens))
     return blake2b(said, digest_size=FINGERPRINT_BYTES).digest()

@@ -113,8 +113,8 @@ class EmbeddedStore:
         head = self._journal.head
         return {
             "events": head.total,
-            "journal_sequence": head.sequence,
-            "applied_sequence": self._applier.applied,
+            "commits": head.sequence,
+            "applied_commits": self._applier.applied,
             "disk_bytes": self._files.bytes_on_disk(),
         }
 

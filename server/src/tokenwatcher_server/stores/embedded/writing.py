@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tokenwatcher_server.events.event import PricedEvent
 from tokenwatcher_server.events.store import Outcome, Repricing
-from tokenwatcher_server.stores.embedded.admission import Admission, Candidates
+from tokenwatcher_server.stores.embedded.admission import Admission, Candidates, IdKey
 from tokenwatcher_server.stores.embedded.chain import Link, SegmentKind
 from tokenwatcher_server.stores.embedded.identity import (
     LEAST_RESPONSE_ID,
@@ -82,7 +82,7 @@ class Writer:
         self._announce(link)
         return len(found)
 
-    def _candidates(self, events: Sequence[PricedEvent]) -> Candidates:
+    def _candidates(self, events: Sequence[PricedEvent]) -> Candidates[IdKey]:
         workspaces = [priced.event.workspace_id for priced in events]
         number_of = self._journal.workspace_numbers(set(workspaces))
         numbers = [number_of[workspace_id] for workspace_id in workspaces]
@@ -96,7 +96,7 @@ class Writer:
             ],
         )
 
-    def _commit(self, events: Sequence[PricedEvent], admitted: Candidates) -> None:
+    def _commit(self, events: Sequence[PricedEvent], admitted: Candidates[IdKey]) -> None:
         ids: dict[int, list[tuple[bytes, bytes]]] = {}
         for (workspace, packed), digest in zip(admitted.keys, admitted.digests, strict=True):
             ids.setdefault(workspace, []).append((packed, digest))

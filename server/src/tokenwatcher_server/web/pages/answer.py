@@ -34,11 +34,11 @@ async def moment_of(request: AnyRequest, viewer: Viewer, about: object = None) -
     services = services_of(request)
     now_us = services.clock.now_us()
     minute = now_us - now_us % MINUTE_US
-    sequence = (await services.store.statistics()).get("journal_sequence")
-    if sequence is None:
+    commits = (await services.store.statistics()).get("commits")
+    if commits is None:
         return Moment(minute, None)
     parts = (
-        sequence,
+        commits,
         minute,
         request.scope["path"],
         request.scope["query_string"],

@@ -1,0 +1,125 @@
+"""Connections to the server, and what its errors mean.
+
+Statements are not kept prepared, so that PgBouncer may hand every transaction to another backend.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final
+
+import asyncpg
+
+from tokenwatcher_server.events.store import QuestionTooLong, StoreRefused, StoreUnavailable
+
+Connection = Any
+"""One of asyncpg's, which are not typed."""
+
+CONNECT_SECONDS: Final = 10.0
+LONGEST_WRITE_SECONDS: Final = 30.0
+READERS: Final = 4
+WRITERS: Final = 2
+
+_CAN_NOT_NOW: Final = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.PostgresSystemError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.InterfaceError,
+    OSError,  # TimeoutError too
+)
+_WRONG_URL: Final = (
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.ClientConfigurationError,
+    asyncpg.InsufficientPrivilegeError,
+    ValueError,
+)
+
+
+class Connections:
+    """A pool for questions and one for writes: neither waits for the other."""
+
+    def __init__(self, url: str, question_seconds: float) -> None:
+        self._reading = _pool(url, READERS, None)
+        self._writing = _pool(url, WRITERS, LONGEST_WRITE_SECONDS)
+        self._limit = str(max(1, int(question_seconds * 1000)))
+
+    async def open(self) -> None:
+        """Raises StoreRefused where the server can't be reached, or lets nobody in."""
+        try:
+            await self._reading
+            await self._writing
+        except _WRONG_URL as error:
+            raise StoreRefused(f"EVENTS_URL: the PostgreSQL server refuses it: {error}") from None
+        except _CAN_NOT_NOW as error:
+            raise StoreRefused(
+                f"EVENTS_URL: the PostgreSQL server can't be reached: {error}"
+            ) from None
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Connection]:
+        """To read from one snapshot, within the time of a question."""
+        with answering():
+            async with self._snapshot() as connection:
+                await connection.execute(f"set local statement_timeout = {self._limit}")
+                yield connection
+
+    @asynccontextmanager
+    async def long_snapshot(self) -> AsyncIterator[Connection]:
+        """To read everything from one snapshot, however long it takes."""
+        with answering():
+            async with self._snapshot() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def _snapshot(self) -> AsyncIterator[Connection]:
+        async with (
+            self._reading.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            yield connection
+
+    @asynccontextmanager
+    async def writer(self) -> AsyncIterator[Connection]:
+        """To write, each statement in a transaction of its own. Errors are the driver's own."""
+        async with self._writing.acquire() as connection:
+            yield connection
+
+    async def close(self) -> None:
+        await self._reading.close()
+        await self._writing.close()
+
+
+def _pool(url: str, size: int, command_seconds: float | None) -> Any:
+    return asyncpg.create_pool(
+        url,
+        min_size=1,
+        max_size=size,
+        timeout=CONNECT_SECONDS,
+        command_timeout=command_seconds,
+        statement_cache_size=0,
+        reset=_nothing,
+    )
+
+
+async def _nothing(_connection: object) -> None:
+    """What is set is set for a transaction alone, so nothing needs to be set back."""
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether the server may well do the same a little later."""
+    return isinstance(error, _CAN_NOT_NOW)
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Turn what keeps the server from answering into what a store promises to raise."""
+    try:
+        yield
+    except asyncpg.QueryCanceledError:
+        raise QuestionTooLong from None
+    except _CAN_NOT_NOW as error:
+        raise StoreUnavailable(f"PostgreSQL: {error}") from error

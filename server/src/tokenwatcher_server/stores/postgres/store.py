@@ -1,0 +1,100 @@
+"""The store in PostgreSQL: any number of servers may have it open at once."""
+
+from collections.abc import Mapping, Sequence
+
+from tokenwatcher_server.events.event import PricedEvent
+from tokenwatcher_server.events.query import EventFilter, Scope, UsageQuery, UsageRow
+from tokenwatcher_server.events.store import Outcome, Repricing, StoredEvent, Verification
+from tokenwatcher_server.stores.postgres import hours, reading, repricing
+from tokenwatcher_server.stores.postgres.connections import Connections, answering, is_passing
+from tokenwatcher_server.stores.postgres.migrate import migrate
+from tokenwatcher_server.stores.postgres.usage import answer
+from tokenwatcher_server.stores.postgres.verify import verify
+from tokenwatcher_server.stores.postgres.writing import Writer
+
+_PROBE = "select pg_logical_emit_message(true, 'tokenwatcher', '')"
+"""The smallest thing that has to be written to disk before it is answered."""
+_DISK = (
+    "select coalesce(sum(pg_total_relation_size(inhrelid)), 0)"
+    " + (select sum(pg_total_relation_size(name)) from unnest($1::regclass[]) as name)"
+    " from pg_inherits where inhparent = 'events'::regclass"
+)
+_BESIDE = ["event_ids", "event_answers", "event_repricings", "hours", "tag_hours"]
+
+
+class PostgresStore:
+    """An EventStore in a PostgreSQL database."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self._writer = Writer(connections)
+
+    async def append(self, batches: Sequence[Sequence[PricedEvent]]) -> list[Outcome]:
+        return await self._writer.append(batches)
+
+    async def usage(self, queries: Sequence[UsageQuery]) -> list[list[UsageRow]]:
+        async with self._connections.snapshot() as connection:
+            return await answer(connection, queries)
+
+    async def events(self, wanted: EventFilter) -> list[StoredEvent]:
+        async with self._connections.snapshot() as connection:
+            return await reading.events(connection, wanted)
+
+    async def event(self, scope: Scope, event_id: str) -> StoredEvent | None:
+        async with self._connections.snapshot() as connection:
+            return await reading.event(connection, scope, event_id)
+
+    async def tag_keys(self, scope: Scope) -> list[str]:
+        async with self._connections.snapshot() as connection:
+            return await reading.tag_keys(connection, scope)
+
+    async def reprice(self, changes: Sequence[Repricing]) -> int:
+        with answering():
+            async with self._connections.writer() as connection:
+                return await repricing.reprice(connection, changes)
+
+    async def verify(self) -> Verification:
+        with answering():
+            async with self._connections.long_snapshot() as connection:
+                return await verify(connection)
+
+    async def ready(self) -> bool:
+        try:
+            async with self._connections.writer() as connection:
+                await connection.execute(_PROBE)
+        except Exception as error:
+            if is_passing(error):
+                return False
+            raise
+        return True
+
+    async def statistics(self) -> Mapping[str, int]:
+        async with self._connections.snapshot() as connection:
+            [(events, commits)] = await connection.fetch(
+                "select sum(events), sum(commits) from event_counts"
+            )
+            return {
+                "events": int(events),
+                "commits": int(commits),
+                "disk_bytes": int(await connection.fetchval(_DISK, _BESIDE)),
+            }
+
+    async def close(self) -> None:
+        await self._connections.close()
+
+
+async def open_postgres(url: str, question_seconds: float) -> PostgresStore:
+    """Open the store in a database, and bring its tables to this version's schema.
+
+    Raises StoreRefused where the server can't be reached, or the tables are of a newer version.
+    """
+    connections = Connections(url, question_seconds)
+    await connections.open()
+    try:
+        await migrate(url)
+        async with connections.writer() as connection:
+            await hours.drop_large(connection)
+    except BaseException:
+        await connections.close()
+        raise
+    return PostgresStore(connections)
