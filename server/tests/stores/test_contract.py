@@ -349,6 +349,22 @@ def test_an_event_can_be_priced_again_and_made_unpriced(opened: Any, cast: Any) 
     assert opened.after([[event]], work) == [(None, 1)]
 
 
+def test_any_character_but_nul_comes_back(opened: Any, cast: Any) -> None:
+    odd = "".join(map(chr, range(1, 33))) + "\x7f\x85\u2028\ufeff\ufffd"
+    batches = [
+        [cast.event(user_id=text, session_id=text, tags={text: text, "x": text})]
+        for text in (odd, "\x1e", "\x1f", " ", "{}", "\\N", "null", "NULL", '"', "\\x1e")
+    ]
+    batches.append([each for [each] in batches])
+
+    async def work(store: EventStore) -> Any:
+        await store.append(batches)
+        return [found.priced for found in await store.events(cast.list())]
+
+    by_id = {event.event.id: event for event in opened.run(work)}
+    assert by_id == {event.event.id: event for [event] in batches[:-1]}
+
+
 def test_an_empty_append_changes_nothing(opened: Any) -> None:
     async def work(store: EventStore) -> Any:
         outcomes = await store.append([]), await store.append([[]])

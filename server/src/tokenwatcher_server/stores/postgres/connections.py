@@ -1,6 +1,7 @@
 """Connections to the server, and what its errors mean.
 
-Statements are not kept prepared, so that PgBouncer may hand every transaction to another backend.
+Where a pooler such as PgBouncer may hand every transaction to another backend, no statement is
+kept prepared.
 """
 
 from collections.abc import AsyncIterator, Iterator
@@ -18,6 +19,8 @@ CONNECT_SECONDS: Final = 10.0
 LONGEST_WRITE_SECONDS: Final = 30.0
 READERS: Final = 4
 WRITERS: Final = 2
+PREPARED: Final = 20
+"""Statements that a connection keeps."""
 
 _CAN_NOT_NOW: Final = (
     asyncpg.PostgresConnectionError,
@@ -43,15 +46,16 @@ class Connections:
     """A pool for questions and one for writes: neither waits for the other."""
 
     def __init__(self, url: str, question_seconds: float) -> None:
-        self._reading = _pool(url, READERS, None)
-        self._writing = _pool(url, WRITERS, LONGEST_WRITE_SECONDS)
+        self._url = url
         self._limit = str(max(1, int(question_seconds * 1000)))
 
     async def open(self) -> None:
         """Raises StoreRefused where the server can't be reached, or lets nobody in."""
         try:
-            await self._reading
-            await self._writing
+            kept = PREPARED if await _is_direct(self._url) else 0
+            # a question's plan depends on its period, so each is made anew
+            self._reading = await _pool(self._url, READERS, None, 0)
+            self._writing = await _pool(self._url, WRITERS, LONGEST_WRITE_SECONDS, kept)
         except _WRONG_URL as error:
             raise StoreRefused(f"EVENTS_URL: the PostgreSQL server refuses it: {error}") from None
         except _CAN_NOT_NOW as error:
@@ -93,16 +97,26 @@ class Connections:
         await self._writing.close()
 
 
-def _pool(url: str, size: int, command_seconds: float | None) -> Any:
+def _pool(url: str, size: int, command_seconds: float | None, prepared: int) -> Any:
     return asyncpg.create_pool(
         url,
         min_size=1,
         max_size=size,
         timeout=CONNECT_SECONDS,
         command_timeout=command_seconds,
-        statement_cache_size=0,
+        statement_cache_size=prepared,
         reset=_nothing,
     )
+
+
+async def _is_direct(url: str) -> bool:
+    """Whether the server itself is at the other end: a pooler tells another process's number."""
+    connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS, statement_cache_size=0)
+    try:
+        process = await connection.fetchval("select pg_backend_pid()")
+        return bool(process == connection.get_server_pid())
+    finally:
+        await connection.close()
 
 
 async def _nothing(_connection: object) -> None:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from tokenwatcher_server.events.event import PricedEvent
+from tokenwatcher_server.events.event import Cost, PricedEvent
 from tokenwatcher_server.events.store import StoredEvent
 from tokenwatcher_server.stores.embedded.scatter import EVENT_NAMES, scatter
 from tokenwatcher_server.stores.embedded.schema import COLUMNS, PRICE_COLUMNS, Kind
@@ -24,24 +24,50 @@ SELECTED: Final = f"sequence, digest, {', '.join(f'events.{name}' for name in EV
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
-Values = Sequence[Any] | None
+BETWEEN: Final = "\x1f"
+ABSENT: Final = "\x1e"
+
+Values = Sequence[Any]
 
 
 def event_values(events: Sequence[PricedEvent]) -> list[Values]:
-    """A list for each of TYPES with a value for each event; None where there is nothing in it."""
+    """A list for each of TYPES with a value for each event."""
     columns: dict[str, Sequence[Any]] = dict(gather(events))
     for name in _JSON:
         columns[name] = [_encode(value).decode() if value else None for value in columns[name]]
-    return [_given(columns[name]) for name in TYPES]
+    return [columns[name] for name in TYPES]
 
 
-def price_values(costs: Sequence[Any]) -> list[Values]:
-    """A list for each of PRICE_TYPES with a value for each cost."""
+def listed(columns: Sequence[Values]) -> list[Values]:
+    """Each column as a list of texts, whatever characters they have."""
+    return [[None if value is None else str(value) for value in values] for values in columns]
+
+
+def joined(columns: Sequence[Values]) -> list[str | None] | None:
+    """Each column as one text, which costs the driver far less than a list does.
+
+    BETWEEN is between its values, and ABSENT stands for None. Gives None where a value has one of
+    these characters itself.
+    """
+    texts: list[str | None] = []
+    for values in columns:
+        if (absent := values.count(None)) == len(values):
+            texts.append(None)
+            continue
+        text = BETWEEN.join([ABSENT if value is None else str(value) for value in values])
+        if text.count(BETWEEN) != len(values) - 1 or text.count(ABSENT) != absent or not text:
+            return None
+        texts.append(text)
+    return texts
+
+
+def price_values(costs: Sequence[Cost]) -> list[Values | None]:
+    """A list for each of PRICE_TYPES with a value for each cost; None for one without any."""
     columns = gather_costs(costs, {})
     return [_given(columns[name]) for name in PRICE_TYPES]
 
 
-def _given(values: Sequence[Any]) -> Values:
+def _given(values: Values) -> Values | None:
     return None if values.count(None) == len(values) else values
 
 

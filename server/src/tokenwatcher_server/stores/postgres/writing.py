@@ -21,7 +21,7 @@ from tokenwatcher_server.stores.embedded.identity import fingerprint
 from tokenwatcher_server.stores.postgres import hours
 from tokenwatcher_server.stores.postgres.connections import Connection, Connections, is_passing
 from tokenwatcher_server.stores.postgres.partitions import Month, make_month, months_of
-from tokenwatcher_server.stores.postgres.rows import TYPES, event_values
+from tokenwatcher_server.stores.postgres.rows import TYPES, event_values, joined, listed
 
 PARTS: Final = 8
 """As many as there are rows of `event_counts`."""
@@ -51,7 +51,11 @@ class Writer:
         self._months: set[Month] = set()
         self._tag_keys: set[str] = set()
         self._free_slots = True
-        self._statement = insert_statement(secrets.randbelow(PARTS))
+        part = secrets.randbelow(PARTS)
+        self._of_texts = insert_statement(
+            part, "string_to_array(${place}::text, E'\\x1f', E'\\x1e')"
+        )
+        self._of_lists = insert_statement(part, "${place}::text[]")
         self._since_check = 0
         self._one = asyncio.Lock()
 
@@ -104,9 +108,12 @@ class Writer:
         said = candidates.at(admitted.positions)
         await self._make_room(connection, fresh)
         try:
-            await connection.execute(
-                self._statement, *event_values(fresh), said.digests, said.answers
-            )
+            columns = [*event_values(fresh), *map(_hex, (said.digests, said.answers))]
+            texts = joined(columns)
+            if texts is None:
+                await connection.execute(self._of_lists, *listed(columns))
+            else:
+                await connection.execute(self._of_texts, *texts)
         except asyncpg.UniqueViolationError:
             return False
         self._since_check += len(fresh)
@@ -127,13 +134,16 @@ class Writer:
             self._tag_keys |= keys
 
 
-def insert_statement(part: int) -> str:
+def insert_statement(part: int, texts: str) -> str:
     """Store events with their ids, answers and sums; fails as a whole where a key is there already.
 
-    Takes a list for each of `rows.TYPES`, and those of the digests and fingerprints.
+    Takes a column for each of `rows.TYPES`, and the hexadecimal digits of the digests and
+    fingerprints. `texts` says how the one at a `{place}` becomes a list of texts.
     """
-    types = {**TYPES, "digest": "bytea", "fingerprint": "bytea"}
-    lists = ", ".join(f"${place}::{kind}[]" for place, kind in enumerate(types.values(), 1))
+    types = {**TYPES, "digest": "text", "fingerprint": "text"}
+    lists = ", ".join(
+        f"({texts.format(place=place)})::{kind}[]" for place, kind in enumerate(types.values(), 1)
+    )
     names = ", ".join(TYPES)
     values = ", ".join("tags::jsonb as tags" if name == "tags" else name for name in TYPES)
     return (
@@ -141,7 +151,8 @@ def insert_statement(part: int) -> str:
         f" as sent ({', '.join(types)}, place)),"
         f" given as (select {names}, place, digest, fingerprint, {_whole(INPUT_BUCKETS)} as input_tokens,"
         f" {_whole(OUTPUT_BUCKETS)} as output_tokens from"
-        f" (select {values}, place, digest, fingerprint from sent) as typed),"
+        f" (select {values}, place, decode(digest, 'hex') as digest,"
+        " decode(fingerprint, 'hex') as fingerprint from sent) as typed),"
         " ids as (insert into event_ids (workspace_id, id, digest, occurred_at)"
         " select workspace_id, id, digest, occurred_at from given order by workspace_id, id),"
         " answers as (insert into event_answers (fingerprint, occurred_at)"
@@ -155,6 +166,10 @@ def insert_statement(part: int) -> str:
         " select (select nextval('event_commits')), place, input_tokens, output_tokens,"
         f" {names} from given"
     )
+
+
+def _hex(values: Sequence[bytes | None]) -> list[str | None]:
+    return [None if value is None else value.hex() for value in values]
 
 
 def _whole(buckets: Sequence[str]) -> str:
