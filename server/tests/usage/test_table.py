@@ -40,6 +40,10 @@ def ask(with_store: WithStore, events: list[Any], address: str, scope: Scope, no
         ("limit=10001", "limit"),
         ("format=arrow", "format"),
         ("filter=model:", "model"),
+        ("filter=model", "filter"),
+        ("filter=modle:gpt-4o", "filter"),
+        ("filter=days:1", "filter"),
+        ("filter=:", "filter"),
     ],
 )
 def test_what_is_wrong_is_named_by_its_parameter(address: str, path: str) -> None:
@@ -51,6 +55,9 @@ def test_what_is_wrong_is_named_by_its_parameter(address: str, path: str) -> Non
 def test_a_filter_says_the_same_in_both_ways() -> None:
     assert parse_table(asked("filter=model:a:b&filter=tag.feature:chat")) == parse_table(
         asked("model=a:b&tag.feature=chat")
+    )
+    assert parse_table(asked("filter=projectId:p&filter=without:userId&filter=")) == parse_table(
+        asked("projectId=p&without=userId")
     )
 
 

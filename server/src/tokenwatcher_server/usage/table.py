@@ -26,6 +26,8 @@ MOST_DIMENSIONS = 4
 MONEY: frozenset[Measure] = frozenset({"cost", "cache_savings", "reported_cost"})
 FORMATS = ("json", "csv", "parquet")
 INTERVALS: tuple[Interval, ...] = get_args(Interval)
+_NARROWING = frozenset({"workspaceId", "projectId", "without"})
+"""What narrows a question beside the fields and tags, and so may stand in a `filter`."""
 
 
 def wire_name(measure: Measure) -> str:
@@ -66,6 +68,7 @@ def parse_table(parameters: Parameters) -> TableRequest:
 def table_with(reader: Reader, default_limit: int) -> TableRequest:
     """Read the part of an address that says what table is meant."""
     measures = _listed(reader, "measures") or ["cost"]
+    _refuse_filters(reader)
     return TableRequest(
         usage=parse_with(reader),
         measures=tuple(_measures(reader, measures)),
@@ -105,13 +108,20 @@ def _filled(lines: list[Line], query: UsageQuery, interval: Interval) -> list[Li
 
 
 def with_filters(parameters: Parameters) -> Parameters:
-    """`filter=model:gpt-5` says the same as `model=gpt-5`."""
+    """`filter=model:gpt-5` says the same as `model=gpt-5`; one that names nothing stays."""
     for name, value in parameters:
-        if name == "filter" and ":" in value:
-            dimension, _, wanted = value.partition(":")
-            yield dimension, wanted
+        said, colon, wanted = value.partition(":")
+        if name == "filter" and colon and (said in _NARROWING or dimension_of(said)):
+            yield said, wanted
         else:
             yield name, value
+
+
+def _refuse_filters(reader: Reader) -> None:
+    """Name a filter that filters nothing: without it, the answer would be of everything."""
+    if any(reader.all("filter")):
+        known = ", ".join([*sorted(_NARROWING), *(name for name, _ in FIELDS)])
+        reader.wrong("filter", f"must be NAME:VALUE, with one of {known}, or tag. and a key")
 
 
 def _listed(reader: Reader, name: str) -> list[str]:
