@@ -20,13 +20,14 @@ from tokenwatcher_server.access.projects import ProjectDirectory
 from tokenwatcher_server.access.rate_limits import RateLimits
 from tokenwatcher_server.access.secrets import session_secret
 from tokenwatcher_server.access.verifier import KeyVerifier
-from tokenwatcher_server.access.workspaces import DEFAULT, find_workspace
+from tokenwatcher_server.access.workspaces import DEFAULT, find_workspace, list_workspaces
 from tokenwatcher_server.alerts.deliveries import Deliveries
 from tokenwatcher_server.alerts.sealing import Seal
 from tokenwatcher_server.alerts.slack_setting import keep_slack_setting
 from tokenwatcher_server.alerts.watch import Watch
 from tokenwatcher_server.control.database import Database, control_url
 from tokenwatcher_server.control.migrate import migrate
+from tokenwatcher_server.events.store import EventStore
 from tokenwatcher_server.ingest.commit import Committer
 from tokenwatcher_server.ingest.pipeline import Ingest
 from tokenwatcher_server.ingest.scope import Policy
@@ -81,6 +82,7 @@ async def running_app(
             settings.query_timeout_ms / 1000,
         )
         stack.push_async_callback(store.close)
+        await _refuse_lost_control_data(database, store)
         prices = PriceBook()
         await prices.load(database, clock)
         metrics = Metrics()
@@ -190,6 +192,20 @@ def _make_data_dir(data_dir: Path) -> None:
         raise InstanceRefused(
             f"The data folder {data_dir} can't be written; name another one with --data-dir or "
             "TOKENWATCHER_DATA_DIR, or give this one to the user that runs the server."
+        )
+
+
+async def _refuse_lost_control_data(database: Database, store: EventStore) -> None:
+    """Raises InstanceRefused where a first start would hide events that are stored already."""
+    async with database.reading() as connection:
+        if await list_workspaces(connection):
+            return
+    if events := (await store.statistics())["events"]:
+        raise InstanceRefused(
+            f"Events are stored here ({events:,} of them), but the control data that they belong "
+            "to is empty: control.db, or the control.db-wal beside it, was lost, or DATABASE_URL names "
+            "another database. Put both back from where they went or from a backup; a new "
+            "instance needs a folder of its own."
         )
 
 

@@ -122,7 +122,14 @@ def test_where_no_instance_is_nothing_is_made(tmp_path: Path, made: bool) -> Non
     folder = tmp_path / "place"
     if made:
         folder.mkdir()
-    for arguments in (["keys", "create"], ["users", "create", "ana"], ["keys", "list"]):
+    for arguments in (
+        ["keys", "create"],
+        ["users", "create", "ana"],
+        ["keys", "list"],
+        ["store", "verify"],
+        ["prices", "unpriced"],
+        ["prices", "explain", "an-event"],
+    ):
         done = run(folder, *arguments, given=b"a good long password\n")
         assert_refused(done, "There is no instance in")
     assert list(tmp_path.rglob("*")) == ([folder] if made else [])

@@ -80,6 +80,43 @@ def test_lost_columns_are_made_anew_from_the_journal(new_instance: Any) -> None:
         assert client.get("/api/stats").json()["overview"]["totalInputTokens"] == 7
 
 
+@pytest.mark.parametrize("lost", [["control.db", "control.db-wal"], ["control.db-wal"]])
+def test_lost_control_data_is_refused_while_there_are_events_and_works_once_put_back(
+    new_instance: Any, lost: list[str]
+) -> None:
+    running = new_instance()
+    key, reader = running.key(), running.key("--kind", "read")
+    event = {"provider": "openai", "model": "gpt-4o", "inputTokens": 7, "outputTokens": 1}
+    with running.client(key) as client:
+        assert client.post("/api/ingest", json=event).status_code == 200
+    running.kill()
+    kept = {path: path.read_bytes() for path in running.data_dir.glob("control.db*")}
+    for name in lost:
+        (running.data_dir / name).unlink()
+    for said in (
+        serve(running.data_dir),
+        tokenwatcher("store", "verify", "--data-dir", str(running.data_dir)),
+    ):
+        assert_one_clear_line(said, "1 of them", "control.db-wal", "Put both back")
+    for path in running.data_dir.glob("control.db*"):
+        path.unlink()
+    for path, content in kept.items():
+        path.write_bytes(content)
+    running.start()
+    with running.client(reader) as client:
+        assert client.get("/api/stats").json()["overview"]["totalInputTokens"] == 7
+
+
+def test_a_command_on_a_folder_that_is_refused_says_why_in_one_line(new_instance: Any) -> None:
+    running = new_instance()
+    running.stop()
+    (running.data_dir / "journal.db").write_bytes(b"this is no database" * 1000)
+    for command in (["store", "verify"], ["prices", "unpriced"]):
+        assert_one_clear_line(
+            tokenwatcher(*command, "--data-dir", str(running.data_dir)), "journal.db"
+        )
+
+
 def test_a_rebuild_beside_a_running_server_says_to_stop_it_first(new_instance: Any) -> None:
     running = new_instance()
     before = digest(running.data_dir)["events.duckdb"]

@@ -12,10 +12,11 @@ from tokenwatcher_server.access.checkup_data import BACKUP_MARK
 from tokenwatcher_server.backup import restore as restoring
 from tokenwatcher_server.backup.make import make_backup
 from tokenwatcher_server.backup.manifest import BackupRefused, Manifest
-from tokenwatcher_server.cli.control import is_instance, operator
+from tokenwatcher_server.cli.control import operator
 from tokenwatcher_server.cli.instance import (
     data_dir_option,
     json_option,
+    need_instance,
     print_json,
     settings_of,
 )
@@ -52,10 +53,7 @@ def backup() -> None:
 @json_option
 def make(target: Path, data_dir: Path, *, as_json: bool) -> None:
     """Copy the whole instance into a new folder DIR; the word `make` may be left out."""
-    if not is_instance(data_dir):
-        raise click.ClickException(
-            f"There is no instance in {data_dir}. Name its folder with --data-dir."
-        )
+    need_instance(data_dir)
     settings = settings_of(data_dir)
     clock = SystemClock()
 

@@ -10,18 +10,13 @@ from typing import TypeVar
 import click
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from tokenwatcher_server.cli.instance import settings_of
+from tokenwatcher_server.cli.instance import need_instance, settings_of
 from tokenwatcher_server.control.audit import Actor
-from tokenwatcher_server.control.database import FILE_NAME, Database, control_url
+from tokenwatcher_server.control.database import Database, control_url
 from tokenwatcher_server.control.migrate import migrate
 from tokenwatcher_server.kernel.errors import AppError, InstanceRefused
 
 Result = TypeVar("Result")
-
-
-def is_instance(data_dir: Path) -> bool:
-    """Whether a server was ever started with these settings."""
-    return settings_of(data_dir).database_url is not None or (data_dir / FILE_NAME).exists()
 
 
 def operator() -> Actor:
@@ -35,11 +30,7 @@ def operator() -> Actor:
 def with_control(data_dir: Path, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
     """Do the work, also beside a running server; a refusal ends the command with its message."""
     settings = settings_of(data_dir)
-    if not is_instance(data_dir):
-        raise click.ClickException(
-            f"There is no instance in {data_dir}. Start one with `tokenwatcher serve`, or name its "
-            "folder with --data-dir."
-        )
+    need_instance(data_dir)
 
     async def run() -> Result:
         database = Database(control_url(settings.database_url, settings.data_dir))

@@ -11,9 +11,9 @@ import msgspec
 from tokenwatcher_server.access.checkup import Checkup, Point, Verdict
 from tokenwatcher_server.access.checkup_facts import check_up
 from tokenwatcher_server.access.posture import refuse_to_start
-from tokenwatcher_server.cli.control import is_instance
 from tokenwatcher_server.cli.instance import (
     data_dir_option,
+    is_instance,
     json_option,
     print_json,
     run_operation,

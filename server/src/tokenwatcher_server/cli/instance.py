@@ -17,6 +17,9 @@ import click
 import msgspec
 
 from tokenwatcher_server.app import running_app
+from tokenwatcher_server.control.database import FILE_NAME as CONTROL_FILE
+from tokenwatcher_server.events.store import StoreUnavailable
+from tokenwatcher_server.kernel.errors import AppError, InstanceRefused
 from tokenwatcher_server.settings import Settings, SettingsError, load
 from tokenwatcher_server.web.errors import Problem
 from tokenwatcher_server.web.operations import OPERATIONS
@@ -52,6 +55,20 @@ def settings_of(data_dir: Path, **overrides: object) -> Settings:
         raise click.ClickException(str(error)) from None
 
 
+def is_instance(data_dir: Path) -> bool:
+    """Whether a server was ever started with these settings."""
+    return settings_of(data_dir).database_url is not None or (data_dir / CONTROL_FILE).exists()
+
+
+def need_instance(data_dir: Path) -> None:
+    """End the command where there is none: opening it would make one that nobody asked for."""
+    if not is_instance(data_dir):
+        raise click.ClickException(
+            f"There is no instance in {data_dir}. Start one with `tokenwatcher serve`, or name its "
+            "folder with --data-dir."
+        )
+
+
 @contextmanager
 def announced(data_dir: Path, server: RunningServer) -> Iterator[None]:
     """Tell other commands that this server runs, for as long as the block lasts."""
@@ -84,9 +101,11 @@ def run_operation(data_dir: Path, name: str, arguments: msgspec.Struct) -> Any:
     server = running_server(data_dir)
     if server is not None:
         return _ask(server, name, arguments)
-    if not data_dir.is_dir():
-        raise click.ClickException(f"There is no instance in {data_dir}: the folder is missing.")
-    return asyncio.run(_run_here(settings_of(data_dir), name, arguments))
+    need_instance(data_dir)
+    try:
+        return asyncio.run(_run_here(settings_of(data_dir), name, arguments))
+    except (AppError, InstanceRefused, SettingsError, StoreUnavailable) as error:
+        raise click.ClickException(str(error)) from None
 
 
 async def _run_here(settings: Settings, name: str, arguments: msgspec.Struct) -> Any:

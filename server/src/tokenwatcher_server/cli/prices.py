@@ -8,9 +8,10 @@ from typing import Any
 import click
 import msgspec
 
-from tokenwatcher_server.cli.control import is_instance, operator, with_control
+from tokenwatcher_server.cli.control import operator, with_control
 from tokenwatcher_server.cli.instance import (
     data_dir_option,
+    is_instance,
     json_option,
     print_json,
     run_operation,
@@ -38,7 +39,7 @@ from tokenwatcher_server.cli.price_text import (
 )
 from tokenwatcher_server.events.event import Event
 from tokenwatcher_server.kernel.clock import DAY_US, SystemClock, iso
-from tokenwatcher_server.kernel.errors import AppError, InstanceRefused
+from tokenwatcher_server.kernel.errors import AppError
 from tokenwatcher_server.pricing import changes, custom
 from tokenwatcher_server.pricing.book import PriceBook
 from tokenwatcher_server.pricing.operations import (
@@ -190,7 +191,7 @@ def explain(
     if (event_id is None) == (provider is None or model is None):
         raise click.UsageError("Give the id of an event, or --provider and --model of a call.")
     if event_id is not None:
-        found = _ask(data_dir, "prices.explain", ExplainArguments(event_id))
+        found = run_operation(data_dir, "prices.explain", ExplainArguments(event_id))
     else:
         found = _explain_call(data_dir, described_call(str(provider), str(model), call))
     if as_json:
@@ -222,7 +223,7 @@ def unpriced(
         now_us + DAY_US if end is None else end,
     )
     arguments = UnpricedArguments(period, workspace)
-    found = _ask(data_dir, "prices.unpriced", arguments)
+    found = run_operation(data_dir, "prices.unpriced", arguments)
     if as_json:
         print_json(found)
     else:
@@ -250,18 +251,11 @@ def apply(
 ) -> None:
     """Price the stored events that have no cost yet, at the prices of their own time."""
     arguments = ApplyArguments(period_between(start, end), dry_run, include_priced, workspace)
-    report = _ask(data_dir, "prices.apply", arguments)
+    report = run_operation(data_dir, "prices.apply", arguments)
     if as_json:
         print_json(report)
     else:
         _print(repriced_text(report))
-
-
-def _ask(data_dir: Path, name: str, arguments: msgspec.Struct) -> Any:
-    try:
-        return run_operation(data_dir, name, arguments)
-    except (AppError, InstanceRefused) as error:
-        raise click.ClickException(str(error)) from None
 
 
 def _explain_call(data_dir: Path, event: Event) -> Explanation:
