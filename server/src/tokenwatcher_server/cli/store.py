@@ -13,7 +13,7 @@ from tokenwatcher_server.cli.instance import (
     running_server,
 )
 from tokenwatcher_server.cli.progress import progress_on
-from tokenwatcher_server.events.store import StoreRefused, Verification
+from tokenwatcher_server.events.store import StoreRefused, StoreUnavailable, Verification
 from tokenwatcher_server.stores import rebuild_store
 from tokenwatcher_server.web.operations import VerifyArguments
 
@@ -62,7 +62,7 @@ def rebuild(data_dir: Path, *, as_json: bool) -> None:
     try:
         with click.progressbar(length=1, label="Rebuilding", hidden=as_json) as bar:
             events = rebuild_store(data_dir, progress_on(bar))
-    except StoreRefused as error:
+    except (StoreRefused, StoreUnavailable) as error:
         raise click.ClickException(str(error)) from None
     seconds = time.monotonic() - began
     if as_json:

@@ -11,6 +11,7 @@ from pathlib import Path
 from tokenwatcher_server.events.store import StoreRefused
 from tokenwatcher_server.stores.embedded.chain import Link
 from tokenwatcher_server.stores.embedded.columns import Columns
+from tokenwatcher_server.stores.embedded.damage import readable
 from tokenwatcher_server.stores.embedded.files import StoreFiles, claimed
 from tokenwatcher_server.stores.embedded.files import prepare as prepare_folder
 from tokenwatcher_server.stores.embedded.journal import JournalReader
@@ -70,14 +71,15 @@ def rebuild(files: StoreFiles, progress: Progress) -> int:
     """Make the columns and the response index anew beside the old ones, then swap them in.
 
     Raises StoreRefused while another process holds the folder, where it has no journal, and
-    where the journal lacks events that what is there was made from.
+    where the journal lacks events that what is there was made from; StoreUnavailable where it
+    can't be read.
     """
     refuse_what_the_journal_lacks(files)
     if not files.journal.exists():
         raise StoreRefused(f"there is no journal in {files.folder}: nothing to make anew from")
     prepare_folder(files)
     new = files.columns.with_suffix(".new")
-    with claimed(files), closing(JournalReader(files.journal)) as journal:
+    with readable(), claimed(files), closing(JournalReader(files.journal)) as journal:
         _remove_columns(new)
         shutil.rmtree(files.responses)
         files.responses.mkdir(mode=0o700)

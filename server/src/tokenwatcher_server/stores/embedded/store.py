@@ -14,12 +14,14 @@ from tokenwatcher_server.events.store import (
     Outcome,
     Repricing,
     StoredEvent,
+    StoreRefused,
     StoreUnavailable,
     Verification,
 )
 from tokenwatcher_server.kernel.clock import Clock
 from tokenwatcher_server.stores.embedded import reading
 from tokenwatcher_server.stores.embedded.applier import Applier
+from tokenwatcher_server.stores.embedded.damage import readable
 from tokenwatcher_server.stores.embedded.files import StoreFiles, claimed, files_of, prepare
 from tokenwatcher_server.stores.embedded.journal import Journal, JournalReader
 from tokenwatcher_server.stores.embedded.rebuild import Progress, open_columns
@@ -130,7 +132,8 @@ class EmbeddedStore:
 
         def up_to_date() -> T:
             self._applier.wait_for(sequence, PATIENCE_SECONDS)
-            return work()
+            with readable():
+                return work()
 
         return await asyncio.get_running_loop().run_in_executor(self._reading, up_to_date)
 
@@ -149,7 +152,11 @@ def open_embedded(
     data_dir: Path, clock: Clock, rebuilding: Progress | None, question_seconds: float
 ) -> EmbeddedStore:
     """Open the store in a data folder. Raises StoreRefused; may take long where it must mend."""
-    return EmbeddedStore(files_of(data_dir), clock, rebuilding, question_seconds)
+    try:
+        with readable():
+            return EmbeddedStore(files_of(data_dir), clock, rebuilding, question_seconds)
+    except StoreUnavailable as damage:
+        raise StoreRefused(str(damage)) from damage
 
 
 def _query_threads() -> int:

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import msgspec
 
-from tokenwatcher_server.events.store import Verification
+from tokenwatcher_server.events.store import StoreUnavailable, Verification
 from tokenwatcher_server.events.tokens import INPUT_BUCKETS, OUTPUT_BUCKETS
 from tokenwatcher_server.kernel.clock import iso
 from tokenwatcher_server.stores.embedded import hours
 from tokenwatcher_server.stores.embedded.chain import GENESIS, Link, SegmentKind, holds
 from tokenwatcher_server.stores.embedded.columns import Columns, Snapshot
+from tokenwatcher_server.stores.embedded.damage import REMEDY, readable
 from tokenwatcher_server.stores.embedded.identity import pack_ids
 from tokenwatcher_server.stores.embedded.journal import JournalReader
 from tokenwatcher_server.stores.embedded.response_index import Extent, ResponseIndex
@@ -25,7 +26,6 @@ from tokenwatcher_server.stores.embedded.segment import Segment, decode
 from tokenwatcher_server.stores.embedded.writing import answers_of
 
 MOST_FAULTS = 20
-REMEDY = "stop the server and run `tokenwatcher store rebuild`"
 
 _SUMS = (
     "select sequence, count(*), coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0),"
@@ -52,10 +52,21 @@ def verify(
 
     `extent` is that of the response index at a moment before.
     """
-    with columns.snapshot() as snapshot, closing(JournalReader(journal)) as reader:
-        check = _Check(reader, snapshot, responses, extent)
-        faults = tuple(islice(check.faults(), MOST_FAULTS))
-    return Verification(sound=not faults, events=check.events, commits=check.commits, faults=faults)
+    found: list[str] = []
+    check: _Check | None = None
+    try:
+        with readable(), columns.snapshot() as snapshot, closing(JournalReader(journal)) as reader:
+            check = _Check(reader, snapshot, responses, extent)
+            for fault in islice(check.faults(), MOST_FAULTS):
+                found.append(fault)
+    except StoreUnavailable as damage:
+        found.append(str(damage))
+    return Verification(
+        sound=not found,
+        events=check.events if check else 0,
+        commits=check.commits if check else 0,
+        faults=tuple(found),
+    )
 
 
 class _Check:
