@@ -228,6 +228,33 @@ def test_every_bad_event_of_a_batch_is_named_by_its_index() -> None:
     ]
 
 
+def test_every_wrong_field_of_an_event_is_named() -> None:
+    wrong = {"model": "", "inputTokens": "12", "outputTokens": -1, "tags": {"a": [1]}, "id": 5}
+    paths = {"provider", *wrong}
+    assert {issue.path for issue in refusal_of(json.dumps(wrong).encode()).issues} == paths
+    with pytest.raises(AppError) as refused:
+        decode_batch(batch([GOOD, wrong]), NOW_US, most_events=10)
+    assert {issue.path for issue in refused.value.issues} == {f"events[1].{path}" for path in paths}
+
+
+@pytest.mark.parametrize("amount", ["0", "0.0123456789012345", "1e-7", "1000000", 0.25, 3])
+def test_what_a_provider_charged_is_decimal_text_or_a_number(amount: object) -> None:
+    decode_event(body_of(reportedCostUsd=amount), NOW_US)
+
+
+@pytest.mark.parametrize(
+    "amount",
+    ["", " 1", "1_000", "٣", "-1", "+1", "NaN", "1e999", "1000001", "0x1", ".5", "1.", True, -0.5],
+)
+def test_what_a_provider_charged_is_named_where_it_is_no_amount(amount: object) -> None:
+    assert refusal_of(body_of(reportedCostUsd=amount)).issues[0].path == "reportedCostUsd"
+
+
+@pytest.mark.parametrize("amount", ["5", True, -1, 1_000_000.01])
+def test_a_stated_cost_is_a_number_within_its_limits(amount: object) -> None:
+    assert refusal_of(body_of(totalCostUsd=amount)).issues[0].path == "totalCostUsd"
+
+
 def test_broken_rules_of_a_batch_are_named_by_their_index() -> None:
     events = [GOOD, {**GOOD, "cacheReadTokens": 13}, {**GOOD, "reasoningTokens": 4}]
     with pytest.raises(AppError) as refused:

@@ -1,7 +1,6 @@
 """The key decides where an event goes; the event only chooses within that."""
 
 import asyncio
-from decimal import Decimal
 
 import msgspec
 import pytest
@@ -102,7 +101,7 @@ def test_prompts_are_dropped_unless_the_operator_stores_them() -> None:
 
 
 def test_the_clients_own_cost_counts_only_where_allowed() -> None:
-    event = wire(total_cost_usd=Decimal("0.5"), reported_cost_usd=Decimal("0.0000000000015"))
+    event = wire(total_cost_usd=0.5, reported_cost_usd="0.0000000000015")
     assert scoped(event).stated_cost is None
     assert scoped(event).reported_cost == 2
     allowed = Policy(store_prompts=False, allow_cost_override=True)

@@ -5,7 +5,6 @@ event, so that the answer can name each bad field.
 """
 
 import json
-import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -15,6 +14,7 @@ import msgspec
 from tokenwatcher_server.events.tokens import Tokens
 from tokenwatcher_server.ingest.rules import Broken, examine
 from tokenwatcher_server.ingest.wire import KNOWN_FIELDS, RawBatch, WireBatch, WireEvent
+from tokenwatcher_server.ingest.wrong_fields import UNREADABLE, issues_of, joined, wrong_fields
 from tokenwatcher_server.kernel.errors import AppError, Issue, Kind, invalid
 
 MOST_ISSUES = 100
@@ -22,15 +22,11 @@ MOST_ISSUES = 100
 _event_decoder = msgspec.json.Decoder(WireEvent)
 _batch_decoder = msgspec.json.Decoder(WireBatch)
 _raw_batch_decoder = msgspec.json.Decoder(RawBatch)
-_canonical_encoder = msgspec.json.Encoder(order="deterministic", decimal_format="number")
+_canonical_encoder = msgspec.json.Encoder(order="deterministic")
 
-_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _QUOTES_OF_EVENTS = 2
 _ESCAPE = b"\\u00"
 _ESCAPED_NUL = b"\\u0000"
-_MISSING = re.compile(r"Object missing required field (?P<field>\w+)$")
-_BRACKETED_KEY = re.compile(r"\[\.\.\.\]")
-_PATH = re.compile(r" - at (?:`key` in )?`\$\.?(?P<path>[^`]*)`$")
 
 
 class Decoded(msgspec.Struct, frozen=True):
@@ -50,8 +46,8 @@ def decode_event(body: bytes, now_us: int) -> Decoded:
     """Decode the body of a single event; raises AppError naming what is wrong with it."""
     try:
         event = _event_decoder.decode(body)
-    except _UNREADABLE as error:
-        _refuse(_issues_of(error))
+    except UNREADABLE as error:
+        _refuse(wrong_fields(body, error))
     tokens, occurred_at, broken = examine(event, now_us, nul_possible=_ESCAPED_NUL in body)
     if broken:
         _refuse(_as_issues(broken, ""))
@@ -64,7 +60,7 @@ def decode_batch(body: bytes, now_us: int, *, most_events: int) -> Decoded:
     """Decode `{"events": [...]}`; one bad event refuses all, and every bad one is named."""
     try:
         events = _batch_decoder.decode(body).events
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         _refuse_batch(body, error, now_us, most_events)
     _check_size(len(events), most_events)
     nul_possible = _ESCAPED_NUL in body
@@ -100,43 +96,27 @@ def _refuse_batch(body: bytes, error: Exception, now_us: int, most_events: int) 
     """Judge every event by itself, to name all that is wrong and not only the first."""
     try:
         raws = _raw_batch_decoder.decode(body).events
-    except _UNREADABLE as envelope_error:
-        _refuse(_issues_of(envelope_error))
+    except UNREADABLE as envelope_error:
+        _refuse(issues_of(envelope_error))
     _check_size(len(raws), most_events)
     issues: list[Issue] = []
     for position, raw in enumerate(raws):
         issues += _judge(raw, f"events[{position}]", now_us)
         if len(issues) >= MOST_ISSUES:
             break
-    _refuse(issues or _issues_of(error))
+    _refuse(issues or issues_of(error))
 
 
 def _judge(raw: msgspec.Raw, path: str, now_us: int) -> Sequence[Issue]:
     try:
         event = _event_decoder.decode(raw)
-    except _UNREADABLE as error:
-        return _issues_of(error, path)
+    except UNREADABLE as error:
+        return wrong_fields(raw, error, path)
     return _as_issues(examine(event, now_us, nul_possible=True)[2], path)
 
 
 def _as_issues(broken: Sequence[Broken], path: str) -> list[Issue]:
-    return [Issue(_join(path, field), message) for field, message in broken]
-
-
-def _issues_of(error: Exception, prefix: str = "") -> list[Issue]:
-    if isinstance(error, msgspec.ValidationError):
-        text = str(error)
-        found = _PATH.search(text)
-        path = _BRACKETED_KEY.sub("", found["path"]) if found else ""
-        message = _PATH.sub("", text).replace("`", "")
-        if missing := _MISSING.match(message):
-            return [Issue(_join(prefix, _join(path, missing["field"])), "is required")]
-        return [Issue(_join(prefix, path), message)]
-    raise AppError(Kind.INVALID, "MALFORMED_JSON", "The body is not well-formed JSON in UTF-8.")
-
-
-def _join(prefix: str, path: str) -> str:
-    return f"{prefix}.{path}" if prefix and path else prefix or path
+    return [Issue(joined(path, field), message) for field, message in broken]
 
 
 def _refuse(issues: Sequence[Issue]) -> NoReturn:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -53,7 +54,7 @@ class Ingest(msgspec.Struct, frozen=True):
 async def accept_event(parts: Ingest, writer: Writer, body: bytes) -> EventReceipt:
     """Take one event; it is on disk when this returns. Raises AppError."""
     now_us = parts.clock.now_us()
-    decoded = decode_event(body, now_us)
+    decoded = await _decoded(decode_event, body, now_us)
     batch, duplicates = await _store(parts, writer, decoded, now_us, single=True)
     return event_receipt(batch[0], duplicate=bool(duplicates))
 
@@ -61,12 +62,15 @@ async def accept_event(parts: Ingest, writer: Writer, body: bytes) -> EventRecei
 async def accept_batch(parts: Ingest, writer: Writer, body: bytes) -> BatchReceipt:
     """Take a batch, whole or not at all; it is on disk when this returns. Raises AppError."""
     now_us = parts.clock.now_us()
-    if len(body) <= LARGE_BODY_BYTES:
-        decoded = decode_batch(body, now_us, most_events=parts.most_events)
-    else:  # others are not to wait for so long
-        decoded = await asyncio.to_thread(decode_batch, body, now_us, most_events=parts.most_events)
+    decoded = await _decoded(partial(decode_batch, most_events=parts.most_events), body, now_us)
     batch, duplicates = await _store(parts, writer, decoded, now_us, single=False)
     return batch_receipt(batch, duplicates)
+
+
+async def _decoded(decode: Callable[[bytes, int], Decoded], body: bytes, now_us: int) -> Decoded:
+    if len(body) <= LARGE_BODY_BYTES:
+        return decode(body, now_us)
+    return await asyncio.to_thread(decode, body, now_us)  # others are not to wait for so long
 
 
 async def _store(

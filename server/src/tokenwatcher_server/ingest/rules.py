@@ -70,8 +70,13 @@ def _check_time(happened: int, now_us: int, broken: list[Broken]) -> None:
         broken.append(("timestamp", "is more than a day ahead"))
 
 
-def _check_amount(field: str, amount: Decimal, broken: list[Broken]) -> None:
-    if not (amount.is_finite() and 0 <= amount <= MOST_USD):
+def dollars(amount: str | float) -> Decimal:
+    """The amount as it was written: a number's shortest text is what was sent."""
+    return Decimal(str(amount))
+
+
+def _check_amount(field: str, amount: str | float, broken: list[Broken]) -> None:
+    if not 0 <= dollars(amount) <= MOST_USD:
         broken.append((field, "must be from 0 to 1,000,000"))
 
 

@@ -5,7 +5,6 @@ names within the workspace, else to the workspace's `default` project.
 """
 
 from collections.abc import Sequence
-from decimal import Decimal
 from hashlib import blake2b
 from typing import Protocol
 
@@ -14,6 +13,7 @@ import msgspec
 from tokenwatcher_server.events.event import Event
 from tokenwatcher_server.events.tokens import Tokens
 from tokenwatcher_server.ingest.decode import Decoded, canonical_form
+from tokenwatcher_server.ingest.rules import dollars
 from tokenwatcher_server.ingest.wire import TagValue, WireEvent
 from tokenwatcher_server.kernel.errors import Issue, invalid
 from tokenwatcher_server.kernel.ids import ProjectId, WorkspaceId, new_id
@@ -192,6 +192,6 @@ def _texts(values: dict[str, TagValue]) -> dict[str, str]:
     }
 
 
-def _amount(usd: Decimal | None) -> int | None:
+def _amount(usd: str | float | None) -> int | None:
     """Round an amount to whole picodollars: providers send figures finer than that."""
-    return None if usd is None else round(usd * PICODOLLARS_PER_USD)
+    return None if usd is None else round(dollars(usd) * PICODOLLARS_PER_USD)

@@ -5,7 +5,6 @@ fields are ignored, as newer clients may send more than this server knows.
 """
 
 from datetime import datetime
-from decimal import Decimal
 from typing import Annotated, Literal
 
 import msgspec
@@ -18,6 +17,7 @@ ModelName = Annotated[str, Meta(min_length=1, max_length=200)]
 Tier = Annotated[str, Meta(max_length=50)]
 Prose = Annotated[str, Meta(max_length=20_000)]
 ProjectReference = Annotated[str, Meta(max_length=100)]
+DollarText = Annotated[str, Meta(pattern=r"^[0-9]{1,9}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,2})?\Z")]
 TagKey = Annotated[str, Meta(min_length=1, max_length=60)]
 Integer64 = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 TagValue = Annotated[str, Meta(max_length=300)] | Integer64 | float | bool | None
@@ -54,8 +54,8 @@ class WireEvent(
     project_id: ProjectReference | None = None
     project_slug: ProjectReference | None = None
     server_tool_calls: ToolCalls | None = None
-    reported_cost_usd: Decimal | None = None
-    total_cost_usd: Decimal | None = None
+    reported_cost_usd: DollarText | float | None = None
+    total_cost_usd: float | None = None
     tags: Tags | None = None
     metadata: Tags | None = None
     prompt: Prose | None = None
