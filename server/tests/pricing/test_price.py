@@ -199,7 +199,7 @@ def test_output_without_a_price_is_never_free(make_event: Any) -> None:
     )
     cost = pricer(embeddings)(make_event(tokens=Tokens(input_text=5, output_text=1)))
     assert cost.total is None
-    assert cost.unpriced_reason == "the price list has no rate for output"
+    assert cost.unpriced_reason == "the price has no rate for output"
 
 
 def test_a_cost_that_no_store_could_hold_is_no_cost(make_event: Any) -> None:

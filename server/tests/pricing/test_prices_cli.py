@@ -101,6 +101,16 @@ def test_a_price_is_set_listed_and_removed(run: Run) -> None:
     assert gone["removedAt"] is not None
 
 
+def test_a_price_that_leaves_calls_unpriced_says_so_when_it_is_set(run: Run) -> None:
+    half = run("set", "openai", "gpt-4o", "--input", "2.5")
+    assert "It has no --output: a call with output stays unpriced." in half.stderr
+    call = ("explain", "--provider", "openai", "--model", "gpt-4o")
+    told = run(*call, "--input-tokens", "10", "--output-tokens", "1").output
+    assert "Unpriced: the price has no rate for output" in told
+    assert run("set", "openai", "gpt-4o", "--input", "2.5", "--output", "10").stderr == ""
+    assert run("set", "vllm", "*", "--per-hour", "1").stderr == ""
+
+
 def test_a_price_says_when_it_begins(run: Run) -> None:
     made = run(
         "set", "vllm", "*", "--per-hour", "1.2", "--tool", "web_search=0.01", "--from", "2026-05-01"

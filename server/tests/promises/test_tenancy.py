@@ -187,6 +187,36 @@ def test_a_name_that_cant_be_is_refused_by_its_field(signed_in: Browser, name: A
         assert "name" in response.json()["issues"][0]["path"], things
 
 
+@pytest.mark.parametrize(
+    ("body", "kind", "status", "code", "paths"),
+    [
+        (b"{}", "application/json", 400, "INVALID_INPUT", ["name"]),
+        (b'{"name": 5}', "application/json", 400, "INVALID_INPUT", ["name"]),
+        (b"[]", "application/json", 400, "INVALID_INPUT", [""]),
+        (b"", "application/json", 400, "INVALID_INPUT", [""]),
+        (b'{"name": ', "application/json", 400, "MALFORMED_JSON", []),
+        (b'{"name": "\xff"}', "application/json", 400, "MALFORMED_JSON", []),
+        (b"name=a", "application/x-www-form-urlencoded", 415, "NOT_JSON", []),
+        (b'{"name": "a"}', "text/plain", 415, "NOT_JSON", []),
+        (b" " * 1_000_001, "application/json", 413, "BODY_TOO_LARGE", []),
+    ],
+)
+def test_a_body_that_fits_no_fields_is_refused_by_what_is_wrong_with_it(
+    signed_in: Browser, body: bytes, kind: str, status: int, code: str, paths: list[str]
+) -> None:
+    answer = signed_in().post("/api/workspaces", content=body, headers={"Content-Type": kind})
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert [issue["path"] for issue in answer.json().get("issues", [])] == paths
+    assert "`" not in answer.text
+
+
+def test_a_sign_in_with_a_field_of_no_meaning_is_refused_by_its_name(visitor: Browser) -> None:
+    body = {"username": "admin", "password": "-", "role": "owner"}
+    answer = visitor().post("/api/auth/login", json=body)
+    assert answer.status_code == 400
+    assert answer.json()["issues"] == [{"path": "role", "message": "is not known here"}]
+
+
 def test_a_workspace_named_like_anothers_id_takes_nothing_from_it(signed_in: Browser) -> None:
     browser = signed_in()
     victim = make(browser, "workspaces", name="Victim")["workspace"]

@@ -128,6 +128,9 @@ def set_price(
     else:
         click.echo(f"{price.provider} {price.model_pattern}: {rates_text(price)},")
         click.echo(f"for calls made since {iso(price.valid_from)}. Its id is {price.id}.")
+        for kind in ("input", "output"):
+            if price.tokens and kind not in price.tokens:
+                click.echo(f"It has no --{kind}: a call with {kind} stays unpriced.", err=True)
 
 
 @prices.command("list")

@@ -201,7 +201,7 @@ def _gap(event: Event, line: RateLine) -> str | None:
 def _no_rate(what: str, line: RateLine) -> str:
     if line.uncounted:
         return f"the price is by {' and '.join(line.uncounted)}, which a call doesn't count"
-    return f"the price list has no rate for {what}"
+    return f"the price has no rate for {what}"
 
 
 def _charges_tokens(line: RateLine) -> bool:

@@ -7,7 +7,7 @@ from litestar import Litestar, Request, Response
 from litestar.config.app import AppConfig
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException, SerializationException, ValidationException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.plugins import PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
@@ -16,9 +16,10 @@ from litestar.status_codes import HTTP_500_INTERNAL_SERVER_ERROR
 from tokenwatcher_server import __version__
 from tokenwatcher_server.events.store import QuestionTooLong, StoreUnavailable
 from tokenwatcher_server.ingest.pipeline import Ingest
-from tokenwatcher_server.kernel.errors import AppError, Issue, Kind, unavailable
+from tokenwatcher_server.kernel.errors import AppError, Kind, unavailable
 from tokenwatcher_server.observability.logs import logger
 from tokenwatcher_server.web.auth import SIGN_IN_AGAIN, principal_of
+from tokenwatcher_server.web.csrf import content_type_of
 from tokenwatcher_server.web.error_page import error_page, wants_page
 from tokenwatcher_server.web.errors import (
     PROBLEM_JSON,
@@ -34,6 +35,7 @@ from tokenwatcher_server.web.middleware.security_headers import CSP_REPORTS
 from tokenwatcher_server.web.pages.viewer import SignInNeeded, to_sign_in
 from tokenwatcher_server.web.routes import ROUTES
 from tokenwatcher_server.web.services import Services
+from tokenwatcher_server.web.wrong_input import wrong_input
 
 LARGEST_DASHBOARD_BODY = 1_000_000
 _CODES = {
@@ -43,6 +45,12 @@ _CODES = {
     413: "BODY_TOO_LARGE",
     415: "UNSUPPORTED_MEDIA_TYPE",
 }
+_DETAILS = {
+    404: "There is nothing here.",
+    405: "This method is not allowed here.",
+    413: f"The body is larger than {LARGEST_DASHBOARD_BODY:,} bytes.",
+}
+_UNREADABLE = "The request can't be understood."
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -131,26 +139,20 @@ def _on_http_exception(request: AnyRequest, error: HTTPException) -> Response[An
     status = error.status_code
     if status >= 500:
         return _on_anything_else(request, error)
-    issues = _validation_issues(error) if isinstance(error, ValidationException) else []
-    detail = {404: "There is nothing here.", 405: "This method is not allowed here."}.get(
-        status, "The request can't be understood."
-    )
+    if isinstance(error.__cause__, SerializationException):
+        return _on_malformed(request, error)
+    issues = wrong_input(error) if isinstance(error, ValidationException) else []
+    detail = "The input has invalid fields." if issues else _DETAILS.get(status, _UNREADABLE)
     found = problem(
         status, _CODES.get(status, "INVALID_INPUT"), detail, _request_id(request), issues
     )
     return _answer(request, found, dict(error.headers or {}))
 
 
-def _validation_issues(error: ValidationException) -> list[Issue]:
-    extra = error.extra if isinstance(error.extra, list) else []
-    return [
-        Issue(str(item.get("key", "")), str(item.get("message", "is not valid")))
-        for item in extra
-        if isinstance(item, dict)
-    ]
-
-
 def _on_malformed(request: AnyRequest, _error: Exception) -> Response[Any]:
+    if content_type_of(request) != "application/json":
+        found = problem(415, "NOT_JSON", "Send application/json.", _request_id(request))
+        return _answer(request, found)
     found = problem(
         400, "MALFORMED_JSON", "The body is not well-formed JSON in UTF-8.", _request_id(request)
     )
