@@ -43,6 +43,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ingest_allowed_origins: tuple[str, ...] = ()
     allow_ingest_cost_override: bool = False
     store_prompts: bool = False
+    rollups_enabled: bool = True
+    alert_use_rollups: bool = True
     rollup_rebuild_secret: str | None = None
     ingest_rate_limit_enabled: bool = True
     ingest_rate_limit_window_seconds: int = 60
@@ -241,6 +243,8 @@ SETTINGS = (
             "Whether a client's own `totalCostUsd` is taken instead of our price."),
     Setting("STORE_PROMPTS", "store_prompts", _boolean,
             "Whether prompts and completions that a client sends are stored."),
+    Setting("ROLLUPS_ENABLED", "rollups_enabled", _boolean, "Without effect: hourly sums are kept."),
+    Setting("ALERT_USE_ROLLUPS", "alert_use_rollups", _boolean, "Without effect, as above."),
     Setting("ROLLUP_REBUILD_SECRET", "rollup_rebuild_secret", _text,
             "The bearer secret for `POST /api/admin/rebuild-rollups`.", secret=True),
     Setting("TRUSTED_PROXIES", "trusted_proxies", _list,

@@ -131,6 +131,7 @@ def test_a_rebuild_beside_a_running_server_says_to_stop_it_first(new_instance: A
     ("variable", "value"),
     [
         ("DASHBOARD_AUTH_ENABLED", "maybe"),
+        ("ROLLUPS_ENABLED", "maybe"),
         ("INGEST_MAX_BATCH_SIZE", "0"),
         ("DASHBOARD_SESSION_SECRET", "change_me"),
         ("DASHBOARD_PASSWORD", "admin"),

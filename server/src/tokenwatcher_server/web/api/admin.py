@@ -10,7 +10,11 @@ from tokenwatcher_server.web.services import services_of
 
 
 class Rebuilt(msgspec.Struct, frozen=True, rename="camel"):
-    """`rollups` names the derived totals that were made anew: this store keeps none."""
+    """`rollups` names the derived totals that were made anew.
+
+    None are: sums by the hour are kept in step with the events, and
+    `tokenwatcher store rebuild` makes them anew.
+    """
 
     success: bool
     rollups: list[str]
@@ -19,7 +23,7 @@ class Rebuilt(msgspec.Struct, frozen=True, rename="camel"):
 @post(
     "/api/admin/rebuild-rollups",
     status_code=200,
-    summary="Make derived totals anew; harmless where the store keeps none",
+    summary="For schedules of older deployments: derived totals need no rebuilding",
     right="totals.rebuild",
 )
 async def rebuild_rollups(request: Request[Any, Any, Any]) -> Rebuilt:

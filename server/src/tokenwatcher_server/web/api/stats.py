@@ -15,7 +15,7 @@ from tokenwatcher_server.web.scope import asked_scope
 from tokenwatcher_server.web.services import services_of
 
 EMBEDDED = "events"
-"""What the numbers were made from: the events themselves, never derived totals."""
+"""What the numbers are those of; sums by the hour, where they answer, say the same."""
 
 
 class OverviewAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
