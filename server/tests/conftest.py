@@ -111,7 +111,7 @@ class Instance:
         return json.loads(done.stdout)
 
     def key(self, *options: str) -> str:
-        """A new key; a project key of the default project unless the options say otherwise."""
+        """A new key for the whole default workspace, unless the options say otherwise."""
         raw: str = json.loads(self.command("keys", "create", *options, "--json"))["rawKey"]
         return raw
 

@@ -107,6 +107,22 @@ def test_a_reader_neither_waits_for_a_writer_nor_sees_half_of_it(tmp_path: Path)
     on(tmp_path, work)
 
 
+def test_a_migration_that_fails_half_way_leaves_all_of_it_undone(tmp_path: Path) -> None:
+    async def work(database: Database) -> None:
+        async with database.transaction() as connection:
+            await connection.run_sync(migrating.upgrade, "0002")
+            await connection.execute(text("CREATE TABLE alert_rules (in_the_way INTEGER)"))
+        with pytest.raises((AppError, InstanceRefused)):
+            await migrate(database)
+        async with database.transaction() as connection:
+            found = await connection.execute(text("SELECT version_num FROM alembic_version"))
+            assert found.scalar() == "0002"
+            await connection.execute(text("DROP TABLE alert_rules"))
+        await migrate(database)
+
+    on(tmp_path, work)
+
+
 def test_two_processes_that_start_at_once_migrate_once(tmp_path: Path) -> None:
     program = (
         "import asyncio, sys; from pathlib import Path;"

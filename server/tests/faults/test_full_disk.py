@@ -1,30 +1,13 @@
 """A full disk: 503 with Retry-After, reads go on, and room makes it work again by itself."""
 
 import os
-import subprocess
 import time
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 160 MB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs", str(folder)]
-    done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        message = "a small file system can't be mounted here (that takes root): " + done.stderr
-        assert os.environ.get("CI") != "true", message
-        pytest.skip(message)
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def events() -> list[dict[str, Any]]:

@@ -33,6 +33,13 @@ def test_a_data_folder_that_cant_be_made_is_named(tmp_path: Path) -> None:
     assert "--data-dir" in said
 
 
+def test_a_data_folder_on_a_disk_that_takes_nothing_is_named(small_disk: Path) -> None:
+    (small_disk / "there").mkdir()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    assert "can't be written" in refusal(small_disk / "there")
+    assert "can't be made (Read-only file system)" in refusal(small_disk / "new")
+
+
 @pytest.mark.parametrize("url", ["postgresql://db/tokenwatcher", "mysql://db/x", "nonsense"])
 def test_a_database_that_this_version_cant_use_is_refused_by_its_variable(
     tmp_path: Path, url: str

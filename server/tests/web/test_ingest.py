@@ -123,22 +123,30 @@ def test_one_bad_event_refuses_the_batch_and_none_is_stored(
         assert stored(instance, reader, events[index]["id"]).status_code == 404
 
 
+def test_a_batch_sent_ten_times_in_a_row_counts_once(client: httpx.Client) -> None:
+    batch = {"events": [event() for _ in range(100)]}
+    answers = [client.post("/api/ingest/batch", json=batch).json() for _ in range(10)]
+    assert [answer["duplicates"] for answer in answers] == [0] + [100] * 9
+    assert {answer["accepted"] + answer["duplicates"] for answer in answers} == {100}
+
+
 def test_a_batch_sent_fifty_times_at_once_counts_once(instance: Any) -> None:
     raw, tag = instance.key(), str(uuid.uuid4())
-    events = [event(tags={"run": tag}) for _ in range(20)]
+    events = [event(tags={"run": tag}) for _ in range(100)]
 
     def send(_: int) -> tuple[int, int]:
         with instance.client(raw) as client:
             answer = client.post("/api/ingest/batch", json={"events": events})
             return answer.status_code, answer.json()["duplicates"]
 
-    with ThreadPoolExecutor(16) as threads:
+    with ThreadPoolExecutor(50) as threads:
         answers = list(threads.map(send, range(50)))
     assert {status for status, _ in answers} == {200}
-    assert sorted(duplicates for _, duplicates in answers) == [0] + [20] * 49
+    assert sorted(duplicates for _, duplicates in answers) == [0] + [100] * 49
     with instance.client(instance.key("--kind", "read")) as reader:
         stats = reader.get("/api/stats", params={"tag.run": tag}).json()
-    assert stats["overview"]["callCount"] == 20
+    assert stats["overview"]["callCount"] == 100
+    assert stats["overview"]["totalCostExact"] == "0.021"
 
 
 def test_the_same_response_seen_by_two_instrumentations_counts_once(client: httpx.Client) -> None:
@@ -149,6 +157,51 @@ def test_the_same_response_seen_by_two_instrumentations_counts_once(client: http
     assert [first["duplicate"], second["duplicate"], other["duplicate"]] == [False, True, False]
     stubs = [client.post("/api/ingest", json=event(responseId="stub")).json() for _ in range(2)]
     assert [stub["duplicate"] for stub in stubs] == [False, False]
+
+
+def test_a_client_decides_nothing_that_is_the_servers_to_decide(
+    client: httpx.Client, instance: Any, reader: str
+) -> None:
+    wishes = {
+        "workspaceId": "another", "receivedAt": "2020-01-01T00:00:00Z",
+        "createdAt": "2020-01-01T00:00:00Z", "cost": {"totalCost": "0"}, "priced": False,
+        "priceId": "mine", "pricing": {"rate": 0}, "currency": "EUR", "totalCostUsd": 0,
+    }  # fmt: skip
+    sent = event(**wishes)
+    receipt = client.post("/api/ingest", json=sent).json()
+    assert receipt["cost"]["totalCost"] == "0.00021"
+    kept = stored(instance, reader, sent["id"]).json()["event"]
+    for name in ("workspaceId", "receivedAt", "cost", "priced"):
+        assert kept[name] != wishes[name], name
+    assert not {"createdAt", "pricing", "currency"} & kept.keys()
+
+
+def test_the_last_instant_of_a_day_counts_on_one_day(instance: Any, client: httpx.Client) -> None:
+    tag = uuid.uuid4().hex
+    for fraction in ("999999", "999999999"):
+        instant = f"2026-10-31T23:59:59.{fraction}Z"
+        sent = event(timestamp=instant, tags={"run": tag})
+        assert client.post("/api/ingest", json=sent).status_code == 200
+    asked = {"from": "2026-10-30", "to": "2026-11-02", "tag.run": tag}
+    with instance.client(instance.key("--kind", "read")) as reading:
+        for zone in ("UTC", "Europe/Berlin", "Pacific/Apia"):
+            days = reading.get("/api/stats", params=asked | {"tz": zone}).json()["dailyTrend"]
+            assert sum(day["callCount"] for day in days) == 2, zone
+
+
+def test_names_are_told_apart_by_every_byte_of_them(
+    client: httpx.Client, instance: Any, reader: str
+) -> None:
+    names = ["caf\u00e9", "cafe\u0301", "CAF\u00c9", "İ", "i\u0307", "😀", "a b", "=1+1"]
+    for model in names:
+        sent = event(model=model, userId=model)
+        client.post("/api/ingest", json=sent)
+        kept = stored(instance, reader, sent["id"]).json()["event"]
+        assert (kept["model"], kept["userId"]) == (model, model)
+    asked = [("groupBy", "model"), ("measures", "calls"), *(("model", model) for model in names)]
+    with instance.client(reader) as reading:
+        rows = reading.get("/api/query", params=asked).json()["rows"]
+    assert {row["model"] for row in rows} == set(names)
 
 
 def test_an_unknown_model_is_stored_unpriced_never_as_nothing(client: httpx.Client) -> None:
@@ -359,3 +412,18 @@ def test_only_the_very_origin_is_let_in(new_instance: Any) -> None:
                 browser.post("/api/ingest", json=event(), headers={"Origin": origin}),
             ):
                 assert "access-control-allow-origin" not in response.headers
+
+
+def test_an_origin_of_any_kind_is_let_in_only_where_the_operator_says_so_and_is_warned(
+    new_instance: Any,
+) -> None:
+    running = new_instance(INGEST_ALLOWED_ORIGINS="*")
+    assert "pages of every site may send events" in running.log
+    with running.client(running.key()) as browser:
+        answer = browser.post(
+            "/api/ingest", json=event(), headers={"Origin": "https://any.example"}
+        )
+        assert answer.headers["access-control-allow-origin"] == "https://any.example"
+        assert "access-control-allow-credentials" not in answer.headers
+        preflight = browser.options("/api/ingest", headers={"Origin": "https://any.example"})
+        assert (preflight.status_code, preflight.content) == (204, b"")

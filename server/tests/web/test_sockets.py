@@ -77,6 +77,10 @@ def test_fifty_pipelined_requests_get_fifty_answers_in_order(instance: Any, key:
         ("Content-Length: 1" + "0" * 30,),
         ("Transfer-Encoding: xchunked",),
         ("Transfer-Encoding: chunked, identity",),
+        ("Transfer-Encoding: identity",),
+        ("Transfer-Encoding : chunked",),
+        (" Transfer-Encoding: chunked",),
+        ("Content-Length: 5", "Transfer-Encoding: chunked"),
     ],
 )
 def test_a_length_that_can_be_read_two_ways_is_refused(
@@ -115,11 +119,32 @@ def test_a_smuggled_request_is_never_answered(instance: Any, key: str) -> None:
         b"ffffffffffffffffff\r\nabc\r\n",
         b"-1\r\nabc\r\n0\r\n\r\n",
         b"3\r\nabcdef\r\n0\r\n\r\n",
+        b"0x3\r\nabc\r\n0\r\n\r\n",
+        b"3\nabc\n0\n\n",
+        b"3;" + b"x" * 100_000 + b"\r\nabc\r\n0\r\n\r\n",
     ],
 )
 def test_a_broken_chunk_is_no_server_error(instance: Any, key: str, chunks: bytes) -> None:
     answer = talk(instance, request(key, chunks, "Transfer-Encoding: chunked"), seconds=1.5)
     assert status_of(answer) == 400
+
+
+def test_what_comes_after_a_body_changes_nothing(instance: Any, key: str) -> None:
+    chunk = b"%x\r\n" % len(event()) + event() + b"\r\n0\r\n"
+    trailer = f"Authorization: Bearer {key}\r\nContent-Length: 3\r\n\r\n".encode()
+    for sent, status in ((request("nobody", chunk + trailer, "Transfer-Encoding: chunked"), 401),
+                         (request(key, chunk + trailer, "Transfer-Encoding: chunked"), 200)):  # fmt: skip
+        answer = talk(instance, sent, seconds=1.5)
+        assert status_of(answer) == status
+        assert answer.count(b"HTTP/1.1") == 1
+
+
+def test_an_address_with_a_host_of_its_own_is_answered_by_the_host_header(instance: Any) -> None:
+    line = b"GET http://evil.example/login HTTP/1.1\r\n"
+    for host, status in ((b"localhost", 200), (b"evil.example", 400)):
+        answer = talk(instance, line + b"Host: " + host + b"\r\nConnection: close\r\n\r\n")
+        assert status_of(answer) == status
+        assert b"evil.example" not in answer
 
 
 @pytest.mark.parametrize(
@@ -194,6 +219,19 @@ def test_a_form_that_stalls_is_answered_408_too(instance: Any) -> None:
         b"Content-Type: application/json\r\nContent-Length: 500\r\n\r\n{"
     )
     assert status_of(talk(instance, head, seconds=15)) == 408
+
+
+def test_a_sender_that_left_before_its_answer_may_send_again(instance: Any, key: str) -> None:
+    address = urlsplit(instance.url)
+    for number in range(20):
+        sent = request(key, body := event(id=f"left-early-{time.time_ns()}-{number}"),
+                       f"Content-Length: {len(body)}")  # fmt: skip
+        with socket.create_connection((address.hostname, address.port)) as opened:
+            opened.sendall(sent)
+        answer = talk(instance, sent.replace(b"Host:", b"Connection: close\r\nHost:", 1))
+        assert status_of(answer) == 200
+        with instance.client(instance.key("--kind", "read")) as reading:
+            assert reading.get(f"/api/events/{json.loads(body)['id']}").status_code == 200
 
 
 def test_a_sender_that_hangs_up_midway_leaves_no_trace(instance: Any, key: str) -> None:
