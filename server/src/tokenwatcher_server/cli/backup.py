@@ -13,6 +13,7 @@ from tokenwatcher_server.backup import restore as restoring
 from tokenwatcher_server.backup.make import make_backup
 from tokenwatcher_server.backup.manifest import BackupRefused, Manifest
 from tokenwatcher_server.cli.control import operator
+from tokenwatcher_server.cli.group import Group
 from tokenwatcher_server.cli.instance import (
     data_dir_option,
     json_option,
@@ -29,7 +30,7 @@ from tokenwatcher_server.kernel.errors import AppError, InstanceRefused
 from tokenwatcher_server.stores import Progress, open_history, open_store
 
 
-class _Backup(click.Group):
+class _Backup(Group):
     """A folder's name in a command's place makes a backup there."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

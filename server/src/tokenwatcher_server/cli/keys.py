@@ -17,13 +17,14 @@ from tokenwatcher_server.access.keys import KINDS, KeyKind, KeyRecord, NewKey
 from tokenwatcher_server.access.projects import list_projects
 from tokenwatcher_server.access.workspaces import DEFAULT, find_workspace
 from tokenwatcher_server.cli.control import operator, with_control
+from tokenwatcher_server.cli.group import Group
 from tokenwatcher_server.cli.instance import data_dir_option, json_option, print_json
 from tokenwatcher_server.cli.text import table, when
 from tokenwatcher_server.kernel.clock import SystemClock
 from tokenwatcher_server.web.api.keys import view
 
 
-@click.group()
+@click.group(cls=Group)
 def keys() -> None:
     """Make, list, rotate and revoke API keys."""
 

@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from tokenwatcher_server.cli.control import operator, with_control
+from tokenwatcher_server.cli.group import Group
 from tokenwatcher_server.cli.instance import (
     data_dir_option,
     is_instance,
@@ -53,7 +54,7 @@ from tokenwatcher_server.pricing.operations import (
 UNPRICED_DAYS = 90
 
 
-@click.group()
+@click.group(cls=Group)
 def prices() -> None:
     """Set your own prices, and see how each cost came about.
 

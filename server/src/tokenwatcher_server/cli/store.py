@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from tokenwatcher_server.cli.group import Group
 from tokenwatcher_server.cli.instance import (
     data_dir_option,
     json_option,
@@ -18,7 +19,7 @@ from tokenwatcher_server.stores import rebuild_store
 from tokenwatcher_server.web.operations import VerifyArguments
 
 
-@click.group()
+@click.group(cls=Group)
 def store() -> None:
     """Check what is stored, and make anew what is derived from it."""
 

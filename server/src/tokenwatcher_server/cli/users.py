@@ -16,6 +16,7 @@ from tokenwatcher_server.access.roles import ROLES, Role
 from tokenwatcher_server.access.users import User
 from tokenwatcher_server.access.workspaces import DEFAULT, Workspace, find_workspace
 from tokenwatcher_server.cli.control import operator, with_control
+from tokenwatcher_server.cli.group import Group
 from tokenwatcher_server.cli.instance import data_dir_option, json_option, print_json
 from tokenwatcher_server.cli.text import table
 from tokenwatcher_server.control.audit import record
@@ -37,7 +38,7 @@ class UserView(msgspec.Struct, frozen=True, rename="camel"):
     """By the slug of the workspace."""
 
 
-@click.group()
+@click.group(cls=Group)
 def users() -> None:
     """Make and list the people who may sign in."""
 
