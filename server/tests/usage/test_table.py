@@ -41,7 +41,7 @@ def ask(with_store: WithStore, events: list[Any], address: str, scope: Scope, no
         ("format=arrow", "format"),
         ("filter=model:", "model"),
         ("filter=model", "filter"),
-        ("filter=modle:gpt-4o", "filter"),
+        ("filter=colour:red", "filter"),
         ("filter=days:1", "filter"),
         ("filter=:", "filter"),
     ],

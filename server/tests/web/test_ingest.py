@@ -192,7 +192,7 @@ def test_the_last_instant_of_a_day_counts_on_one_day(instance: Any, client: http
 def test_names_are_told_apart_by_every_byte_of_them(
     client: httpx.Client, instance: Any, reader: str
 ) -> None:
-    names = ["caf\u00e9", "cafe\u0301", "CAF\u00c9", "İ", "i\u0307", "😀", "a b", "=1+1"]
+    names = ["\u00e9", "e\u0301", "\u00c9", "İ", "i\u0307", "😀", "a b", "=1+1"]
     for model in names:
         sent = event(model=model, userId=model)
         client.post("/api/ingest", json=sent)
