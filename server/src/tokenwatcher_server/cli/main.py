@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "prices": "Your own prices, and how each cost came about.",
     "doctor": "Check how safely the instance is set up, and what mends what is not.",
     "store": "Check what is stored, and make anew what is derived from it.",
+    "rollups": "Make the hourly sums that answer most questions anew.",
     "backup": "Copy the whole instance while it runs, and prove that the copy restores.",
     "restore": "Make an instance of a backup.",
     "version": "Print the version.",

@@ -9,6 +9,7 @@ from tokenwatcher_server.events.event import Cost, PricedEvent
 from tokenwatcher_server.events.query import EventFilter, Scope, UsageQuery, UsageRow
 from tokenwatcher_server.kernel.errors import InstanceRefused
 from tokenwatcher_server.kernel.ids import WorkspaceId
+from tokenwatcher_server.kernel.period import Period
 
 QUESTION_SECONDS = 10.0
 """What a store gives one call of a question, unless it is told otherwise."""
@@ -103,6 +104,14 @@ class EventStore(Protocol):
 
     async def reprice(self, changes: Sequence[Repricing]) -> int:
         """Give stored events a new cost, durable on return; says how many were found."""
+        ...
+
+    async def rebuild_totals(self, period: Period, workspaces: Sequence[WorkspaceId] | None) -> int:
+        """Make the sums of the hours in a period anew from the events, of some workspaces or all.
+
+        They are equal before and after, as they are written with the events. Gives how many
+        events were summed; 0 where the store can't make them anew beside its other work.
+        """
         ...
 
     async def verify(self) -> Verification:

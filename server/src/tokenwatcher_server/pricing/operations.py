@@ -72,7 +72,7 @@ async def explain_event(
     store: EventStore, book: PriceBook, database: Database, arguments: ExplainArguments
 ) -> Explanation:
     """Raises AppError where no workspace has such an event."""
-    scope = await _scope(database, None)
+    scope = await scope_called(database, None)
     found = await store.event(scope, arguments.event_id)
     if found is None:
         raise not_found(f"There is no event with the id {arguments.event_id}.")
@@ -82,7 +82,7 @@ async def explain_event(
 async def list_unpriced(
     store: EventStore, database: Database, arguments: UnpricedArguments
 ) -> Unpriced:
-    scope = await _scope(database, arguments.workspace)
+    scope = await scope_called(database, arguments.workspace)
     return Unpriced(await reprice.unpriced(store, scope, arguments.period))
 
 
@@ -94,14 +94,14 @@ async def apply_prices(
         store,
         book,
         database,
-        await _scope(database, arguments.workspace),
+        await scope_called(database, arguments.workspace),
         arguments.period,
         dry_run=arguments.dry_run,
         include_priced=arguments.include_priced,
     )
 
 
-async def _scope(database: Database, workspace: str | None) -> Scope:
+async def scope_called(database: Database, workspace: str | None) -> Scope:
     """All workspaces, or one by its slug: the operator of the machine may see them all."""
     query = select(workspaces.c.id).order_by(workspaces.c.id)
     if workspace is not None:

@@ -12,6 +12,7 @@ from tokenwatcher_server.access.checkup import Checkup
 from tokenwatcher_server.access.checkup_facts import check_up
 from tokenwatcher_server.control.audit import Actor
 from tokenwatcher_server.events.store import Verification
+from tokenwatcher_server.kernel.period import Period
 from tokenwatcher_server.pricing import operations as pricing
 from tokenwatcher_server.pricing.changes import note_repriced
 from tokenwatcher_server.pricing.reprice import Repriced
@@ -46,6 +47,27 @@ async def _apply(services: Services, arguments: pricing.ApplyArguments) -> Any:
     return done
 
 
+class RebuildArguments(msgspec.Struct, frozen=True):
+    """Whose sums, and of when."""
+
+    period: Period
+    workspace: str | None = None
+    """A slug; None for all."""
+
+
+class RebuiltTotals(msgspec.Struct, frozen=True, rename="camel"):
+    """How many events were summed anew; 0 where the store does that only as a whole."""
+
+    events: int
+
+
+async def rebuild_totals(services: Services, arguments: RebuildArguments) -> RebuiltTotals:
+    """Make the hourly sums anew from the events. Raises AppError for no such workspace."""
+    scope = await pricing.scope_called(services.database, arguments.workspace)
+    only = None if arguments.workspace is None else scope.workspaces
+    return RebuiltTotals(await services.store.rebuild_totals(arguments.period, only))
+
+
 class VerifyArguments(msgspec.Struct, frozen=True):
     """There is nothing to choose: everything is checked."""
 
@@ -72,6 +94,7 @@ async def _checkup(services: Services, _: CheckupArguments) -> Checkup:
 
 OPERATIONS: Final = {
     "checkup": Operation(_checkup, CheckupArguments, Checkup),
+    "totals.rebuild": Operation(rebuild_totals, RebuildArguments, RebuiltTotals),
     "store.verify": Operation(_verify, VerifyArguments, Verification),
     "prices.explain": Operation(_explain, pricing.ExplainArguments, pricing.Explanation),
     "prices.unpriced": Operation(_unpriced, pricing.UnpricedArguments, pricing.Unpriced),

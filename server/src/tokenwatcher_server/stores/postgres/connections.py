@@ -92,6 +92,18 @@ class Connections:
         async with self._writing.acquire() as connection:
             yield connection
 
+    @asynccontextmanager
+    async def long_writer(self) -> AsyncIterator[Connection]:
+        """To write what may take long, such as sums of all events."""
+        with answering():
+            connection = await asyncpg.connect(
+                self._url, timeout=CONNECT_SECONDS, statement_cache_size=0
+            )
+            try:
+                yield connection
+            finally:
+                await connection.close()
+
     async def close(self) -> None:
         await self._reading.close()
         await self._writing.close()

@@ -4,7 +4,7 @@ Rows of the same hour are added up in place. A tag key has sums if it was among 
 were seen, and as long as its values are far fewer than its events.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from tokenwatcher_server.kernel.clock import HOUR_US
@@ -98,17 +98,18 @@ async def drop_large(connection: Connection, most_rows: int = MOST_TAG_ROWS) -> 
 
 
 async def rebuild(
-    connection: Connection, period: Period, workspaces: list[WorkspaceId] | None
+    connection: Connection, period: Period, workspaces: Sequence[WorkspaceId] | None
 ) -> int:
-    """Make the sums of whole hours anew from the events, of some workspaces or of all.
+    """Make the sums of every hour that a period touches anew, of some workspaces or of all.
 
     Writers wait meanwhile, readers don't. Gives how many events were summed.
     """
+    start, end = period.start_us // HOUR_US * HOUR_US, -(-period.end_us // HOUR_US) * HOUR_US
     where = (
         "{instant} >= $1 and {instant} < $2"
         " and ($3::text[] is null or workspace_id = any($3::text[]))"
     )
-    given = (period.start_us, period.end_us, workspaces)
+    given = (start, end, None if workspaces is None else list(workspaces))
     async with connection.transaction():
         await connection.execute(LOCK)
         for table in ("hours", "tag_hours"):

@@ -5,8 +5,10 @@ from collections.abc import Mapping, Sequence
 from tokenwatcher_server.events.event import PricedEvent
 from tokenwatcher_server.events.query import EventFilter, Scope, UsageQuery, UsageRow
 from tokenwatcher_server.events.store import Outcome, Repricing, StoredEvent, Verification
+from tokenwatcher_server.kernel.ids import WorkspaceId
+from tokenwatcher_server.kernel.period import Period
 from tokenwatcher_server.stores.postgres import hours, reading, repricing
-from tokenwatcher_server.stores.postgres.connections import Connections, answering, is_passing
+from tokenwatcher_server.stores.postgres.connections import Connections, is_passing
 from tokenwatcher_server.stores.postgres.migrate import migrate
 from tokenwatcher_server.stores.postgres.usage import answer
 from tokenwatcher_server.stores.postgres.verify import verify
@@ -49,14 +51,16 @@ class PostgresStore:
             return await reading.tag_keys(connection, scope)
 
     async def reprice(self, changes: Sequence[Repricing]) -> int:
-        with answering():
-            async with self._connections.writer() as connection:
-                return await repricing.reprice(connection, changes)
+        async with self._connections.long_writer() as connection:
+            return await repricing.reprice(connection, changes)
+
+    async def rebuild_totals(self, period: Period, workspaces: Sequence[WorkspaceId] | None) -> int:
+        async with self._connections.long_writer() as connection:
+            return await hours.rebuild(connection, period, workspaces)
 
     async def verify(self) -> Verification:
-        with answering():
-            async with self._connections.long_snapshot() as connection:
-                return await verify(connection)
+        async with self._connections.long_snapshot() as connection:
+            return await verify(connection)
 
     async def ready(self) -> bool:
         try:

@@ -5,31 +5,39 @@ from typing import Any
 import msgspec
 from litestar import Request, post
 
+from tokenwatcher_server.kernel.period import Period
 from tokenwatcher_server.web.auth import principal_of, sends_secret
+from tokenwatcher_server.web.operations import RebuildArguments, rebuild_totals
 from tokenwatcher_server.web.services import services_of
+
+EVER = Period(0, 2**52)
+"""All instants that an event can have."""
 
 
 class Rebuilt(msgspec.Struct, frozen=True, rename="camel"):
-    """`rollups` names the derived totals that were made anew.
+    """`rollups` names the derived totals that were made anew, of how many `events`.
 
-    None are: sums by the hour are kept in step with the events, and
-    `tokenwatcher store rebuild` makes them anew.
+    None are where the store makes them anew only as a whole (`tokenwatcher store rebuild`).
     """
 
     success: bool
     rollups: list[str]
+    events: int
 
 
 @post(
     "/api/admin/rebuild-rollups",
     status_code=200,
-    summary="For schedules of older deployments: derived totals need no rebuilding",
+    summary="Make the hourly sums anew; they are written with the events, so it changes nothing",
     right="totals.rebuild",
 )
 async def rebuild_rollups(request: Request[Any, Any, Any]) -> Rebuilt:
     if not sends_secret(request, services_of(request).settings.rollup_rebuild_secret):
         await principal_of(request)
-    return Rebuilt(success=True, rollups=[])
+    done = await rebuild_totals(services_of(request), RebuildArguments(EVER))
+    return Rebuilt(
+        success=True, rollups=["hours", "tagHours"] if done.events else [], events=done.events
+    )
 
 
 ROUTES = (rebuild_rollups,)
