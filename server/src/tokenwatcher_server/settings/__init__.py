@@ -6,13 +6,26 @@ value never appears in a message.
 
 import os
 from collections.abc import Callable, Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
 
-TRUE, FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no"})
+from tokenwatcher_server.settings.values import (
+    boolean,
+    encryption,
+    environment,
+    items,
+    log_format,
+    names,
+    networks,
+    origin,
+    ports,
+    text,
+    whole,
+    words,
+)
 
 
 class SettingsError(Exception):
@@ -89,184 +102,114 @@ class Setting(msgspec.Struct, frozen=True):
     """Whether an empty value counts as not set; one that is refused was meant to be something."""
 
 
-def _boolean(text: str) -> bool:
-    lowered = text.strip().lower()
-    if lowered in TRUE:
-        return True
-    if lowered in FALSE:
-        return False
-    raise ValueError("use true or false")
-
-
-def _whole(least: int, most: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not text.strip().isascii() or not text.strip().isdigit():
-            raise ValueError(f"use a whole number from {least} to {most}")
-        number = int(text)
-        if not least <= number <= most:
-            raise ValueError(f"use a whole number from {least} to {most}")
-        return number
-
-    return parse
-
-
-def _environment(text: str) -> str:
-    if text not in {"production", "development"}:
-        raise ValueError("use production or development")
-    return text
-
-
-def _log_format(text: str) -> str:
-    if text not in {"json", "console"}:
-        raise ValueError("use json or console")
-    return text
-
-
-def _encryption(text: str) -> str:
-    if text not in {"starttls", "tls", "none"}:
-        raise ValueError("use starttls, tls or none")
-    return text
-
-
-def _list(text: str) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.lower() for name in _list(text))
-
-
-def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    try:
-        return tuple(ip_network(part) for part in _list(text))
-    except ValueError:
-        raise ValueError("use networks such as 10.1.0.0/16, separated by commas") from None
-
-
-def _ports(text: str) -> tuple[int, ...]:
-    return tuple(map(_whole(1, 65_535), _list(text)))
-
-
-def _origin(text: str) -> str:
-    return text.strip().removesuffix("/")
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(text.replace(",", " ").split())
-
-
-def _text(text: str) -> str:
-    return text
-
-
 SETTINGS = (
-    Setting("TOKENWATCHER_ENV", "environment", _environment,
+    Setting("TOKENWATCHER_ENV", "environment", environment,
             "`production` (the default) or `development`."),
     Setting("TOKENWATCHER_DATA_DIR", "data_dir", Path,
             "The folder that holds this instance: its databases and its generated secrets."),
-    Setting("TOKENWATCHER_LOG_FORMAT", "log_format", _log_format,
+    Setting("TOKENWATCHER_LOG_FORMAT", "log_format", log_format,
             "`json` or `console`; by default `json` in production."),
-    Setting("TOKENWATCHER_HOST", "host", _text, "The address to listen on."),
-    Setting("TOKENWATCHER_PORT", "port", _whole(0, 65535),
+    Setting("TOKENWATCHER_HOST", "host", text, "The address to listen on."),
+    Setting("TOKENWATCHER_PORT", "port", whole(0, 65535),
             "The port to listen on; 0 takes any free one."),
-    Setting("DATABASE_URL", "database_url", _text,
+    Setting("DATABASE_URL", "database_url", text,
             "Where control data lives; by default an SQLite file in the data folder. For PostgreSQL "
             "`postgresql://USER:PASSWORD@HOST/DATABASE`.", secret=True),
-    Setting("EVENTS_URL", "events_url", _text,
+    Setting("EVENTS_URL", "events_url", text,
             "Where events live; by default the database of DATABASE_URL where that is PostgreSQL, else "
             "the embedded store in the data folder.", secret=True),
-    Setting("DASHBOARD_AUTH_ENABLED", "dashboard_auth_enabled", _boolean,
+    Setting("DASHBOARD_AUTH_ENABLED", "dashboard_auth_enabled", boolean,
             "Whether the dashboard asks for a sign-in."),
-    Setting("DASHBOARD_USERNAME", "dashboard_username", _text,
+    Setting("DASHBOARD_USERNAME", "dashboard_username", text,
             "The name of the first user, made at the first start."),
-    Setting("DASHBOARD_PASSWORD", "dashboard_password", _text,
+    Setting("DASHBOARD_PASSWORD", "dashboard_password", text,
             "The first user's password; generated and printed once where it is not set.", secret=True,
             may_be_empty=False),
-    Setting("DASHBOARD_SESSION_SECRET", "dashboard_session_secret", _text,
+    Setting("DASHBOARD_SESSION_SECRET", "dashboard_session_secret", text,
             "At least 32 characters that sign sessions; generated where it is not set.", secret=True,
             may_be_empty=False),
-    Setting("DASHBOARD_SESSION_COOKIE_NAME", "dashboard_session_cookie_name", _text,
+    Setting("DASHBOARD_SESSION_COOKIE_NAME", "dashboard_session_cookie_name", text,
             "The name of the session cookie."),
-    Setting("CSRF_SECRET", "csrf_secret", _text,
+    Setting("CSRF_SECRET", "csrf_secret", text,
             "Signs CSRF tokens; the session secret where it is not set.", secret=True),
-    Setting("TOKENWATCHER_API_KEY", "fallback_key", _text,
+    Setting("TOKENWATCHER_API_KEY", "fallback_key", text,
             "A key of an older deployment, of at least 32 characters, that may still send events to "
             "the default workspace; keys that are made here can be revoked.", secret=True),
-    Setting("INGEST_MAX_BATCH_SIZE", "ingest_max_batch_size", _whole(1, 10_000),
+    Setting("INGEST_MAX_BATCH_SIZE", "ingest_max_batch_size", whole(1, 10_000),
             "The most events in one batch."),
-    Setting("INGEST_MAX_BODY_BYTES", "ingest_max_body_bytes", _whole(1024, 256 * 1024 * 1024),
+    Setting("INGEST_MAX_BODY_BYTES", "ingest_max_body_bytes", whole(1024, 256 * 1024 * 1024),
             "The largest body after decompression; by default 1 MB for one event, 8 for a batch."),
-    Setting("INGEST_RATE_LIMIT_ENABLED", "ingest_rate_limit_enabled", _boolean,
+    Setting("INGEST_RATE_LIMIT_ENABLED", "ingest_rate_limit_enabled", boolean,
             "Whether requests that send events are limited; a batch is one request."),
     Setting("INGEST_RATE_LIMIT_WINDOW_SECONDS", "ingest_rate_limit_window_seconds",
-            _whole(1, 86_400), "The length of the window that requests are counted in."),
+            whole(1, 86_400), "The length of the window that requests are counted in."),
     Setting("INGEST_RATE_LIMIT_MAX_REQUESTS", "ingest_rate_limit_max_requests",
-            _whole(1, 100_000_000),
+            whole(1, 100_000_000),
             "The most requests of one key in a window; an address without a valid key may make 120."),
-    Setting("CRON_SECRET", "cron_secret", _text,
+    Setting("CRON_SECRET", "cron_secret", text,
             "Lets a scheduler call POST /api/alerts/evaluate with it as bearer.", secret=True),
-    Setting("ALERT_COOLDOWN_MINUTES", "alert_cooldown_minutes", _whole(0, 10_080),
+    Setting("ALERT_COOLDOWN_MINUTES", "alert_cooldown_minutes", whole(0, 10_080),
             "How long an alert that was resolved stays silent before it tells again."),
-    Setting("ALERT_WEBHOOK_TIMEOUT_MS", "alert_webhook_timeout_ms", _whole(100, 60_000),
+    Setting("ALERT_WEBHOOK_TIMEOUT_MS", "alert_webhook_timeout_ms", whole(100, 60_000),
             "How long sending one alert may take in all."),
-    Setting("SLACK_WEBHOOK_URL", "slack_webhook_url", _text,
+    Setting("SLACK_WEBHOOK_URL", "slack_webhook_url", text,
             "A Slack channel that the default workspace's alerts are told to, by its incoming "
             "webhook; more are added on the Alerts page.", secret=True),
-    Setting("SMTP_HOST", "smtp_host", _text,
+    Setting("SMTP_HOST", "smtp_host", text,
             "The mail server that alerts are e-mailed through; one inside your network is allowed "
             "by WEBHOOK_ALLOWED_HOSTS like any other."),
-    Setting("SMTP_PORT", "smtp_port", _whole(1, 65_535), "The mail server's port."),
-    Setting("SMTP_USER", "smtp_user", _text, "Who signs in to the mail server, if it asks."),
-    Setting("SMTP_PASS", "smtp_password", _text, "The mail server's password.", secret=True),
-    Setting("SMTP_TLS", "smtp_tls", _encryption,
+    Setting("SMTP_PORT", "smtp_port", whole(1, 65_535), "The mail server's port."),
+    Setting("SMTP_USER", "smtp_user", text, "Who signs in to the mail server, if it asks."),
+    Setting("SMTP_PASS", "smtp_password", text, "The mail server's password.", secret=True),
+    Setting("SMTP_TLS", "smtp_tls", encryption,
             "`starttls`, `tls` or `none`; by default `tls` on port 465 and `starttls` on others. "
             "Where the mail server then offers none, nothing is sent."),
-    Setting("ALERT_EMAIL_FROM", "alert_email_from", _text,
+    Setting("ALERT_EMAIL_FROM", "alert_email_from", text,
             "The address that alerts are e-mailed from."),
-    Setting("WEBHOOK_ALLOWED_HOSTS", "webhook_allowed_hosts", _names,
+    Setting("WEBHOOK_ALLOWED_HOSTS", "webhook_allowed_hosts", names,
             "Servers of your own that alerts may be sent to, by name; *.example.com for all below."),
-    Setting("WEBHOOK_ALLOWED_CIDRS", "webhook_allowed_cidrs", _networks,
+    Setting("WEBHOOK_ALLOWED_CIDRS", "webhook_allowed_cidrs", networks,
             "Networks of your own that alerts may be sent to, such as 10.1.0.0/16."),
-    Setting("WEBHOOK_ALLOWED_PORTS", "webhook_allowed_ports", _ports,
+    Setting("WEBHOOK_ALLOWED_PORTS", "webhook_allowed_ports", ports,
             "Ports that alerts may be sent to, beside 443 and 80."),
     Setting("QUERY_RATE_LIMIT_MAX_REQUESTS", "query_rate_limit_max_requests",
-            _whole(1, 100_000_000),
+            whole(1, 100_000_000),
             "The most questions a minute of one person or read key: /api/stats, query and events."),
-    Setting("QUERY_TIMEOUT_MS", "query_timeout_ms", _whole(1, 600_000),
+    Setting("QUERY_TIMEOUT_MS", "query_timeout_ms", whole(1, 600_000),
             "How long a question may take before it is ended and answered 503."),
-    Setting("REDIS_URL", "redis_url", _text,
+    Setting("REDIS_URL", "redis_url", text,
             "A Redis that several servers count rate limits in, such as redis://redis:6379/0; "
             "without it, or while it is away, each counts for itself.", secret=True),
-    Setting("INGEST_ALLOWED_ORIGINS", "ingest_allowed_origins", _list,
+    Setting("INGEST_ALLOWED_ORIGINS", "ingest_allowed_origins", items,
             "Browser origins that may send events, separated by commas."),
-    Setting("ALLOW_INGEST_COST_OVERRIDE", "allow_ingest_cost_override", _boolean,
+    Setting("ALLOW_INGEST_COST_OVERRIDE", "allow_ingest_cost_override", boolean,
             "Whether a client's own `totalCostUsd` is taken instead of our price."),
-    Setting("STORE_PROMPTS", "store_prompts", _boolean,
+    Setting("STORE_PROMPTS", "store_prompts", boolean,
             "Whether prompts and completions that a client sends are stored."),
-    Setting("ROLLUPS_ENABLED", "rollups_enabled", _boolean, "Without effect: hourly sums are kept."),
-    Setting("ALERT_USE_ROLLUPS", "alert_use_rollups", _boolean, "Without effect, as above."),
-    Setting("ROLLUP_REBUILD_SECRET", "rollup_rebuild_secret", _text,
+    Setting("ROLLUPS_ENABLED", "rollups_enabled", boolean, "Without effect: hourly sums are kept."),
+    Setting("ALERT_USE_ROLLUPS", "alert_use_rollups", boolean, "Without effect, as above."),
+    Setting("ROLLUP_REBUILD_SECRET", "rollup_rebuild_secret", text,
             "The bearer secret for `POST /api/admin/rebuild-rollups`.", secret=True),
-    Setting("TRUSTED_PROXIES", "trusted_proxies", _list,
+    Setting("TRUSTED_PROXIES", "trusted_proxies", items,
             "Addresses or networks whose forwarded headers are believed, separated by commas."),
-    Setting("PUBLIC_URL", "public_url", _origin,
+    Setting("PUBLIC_URL", "public_url", origin,
             "The address that people open the dashboard at, such as https://tokens.example.com."),
-    Setting("ALLOWED_HOSTS", "allowed_hosts", _list,
+    Setting("ALLOWED_HOSTS", "allowed_hosts", items,
             "Further names this server answers to (`*.example.com`: all below), separated by commas; "
             "addresses, localhost and the name in PUBLIC_URL need none."),
-    Setting("CSP_CONNECT_SRC", "csp_connect_src", _words,
+    Setting("CSP_CONNECT_SRC", "csp_connect_src", words,
             "Further servers that scripts of a page may connect to, such as https://api.example.com."),
-    Setting("CSP_REPORT_ONLY", "csp_report_only", _boolean,
+    Setting("CSP_REPORT_ONLY", "csp_report_only", boolean,
             "Whether what breaks the content security policy is only reported, and not blocked."),
-    Setting("OIDC_ISSUER", "oidc_issuer", _text,
+    Setting("OIDC_ISSUER", "oidc_issuer", text,
             "The OpenID Connect provider that people may sign in with, such as `https://id.example.com`."),
-    Setting("OIDC_CLIENT_ID", "oidc_client_id", _text, "What the provider calls this server."),
-    Setting("OIDC_CLIENT_SECRET", "oidc_client_secret", _text,
+    Setting("OIDC_CLIENT_ID", "oidc_client_id", text, "What the provider calls this server."),
+    Setting("OIDC_CLIENT_SECRET", "oidc_client_secret", text,
             "The secret the provider gave this server; not set for a public client.", secret=True),
-    Setting("OIDC_GROUP_ROLES", "oidc_group_roles", _list,
+    Setting("OIDC_GROUP_ROLES", "oidc_group_roles", items,
             "What the provider's groups give, separated by commas: `GROUP=ROLE`, "
             "`GROUP=WORKSPACE:ROLE` or `GROUP=instance`; `*` is everybody."),
-    Setting("OIDC_GROUPS_CLAIM", "oidc_groups_claim", _text,
+    Setting("OIDC_GROUPS_CLAIM", "oidc_groups_claim", text,
             "The claim of the ID token that names somebody's groups."),
 )  # fmt: skip
 
