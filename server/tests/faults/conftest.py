@@ -1,6 +1,5 @@
 """A server behind a network that fails when told to, and what it has stored of one model."""
 
-import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import pytest
 
 from server.tests.faults.flaky import FlakyNetwork
+from server.tests.faults.small_disk import mount_small_disk
 
 Stored = Callable[[Any, str], tuple[int, int]]
 
@@ -41,11 +41,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 160 MB."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs", str(folder)]
-    done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        message = "a small file system can't be mounted here (that takes root): " + done.stderr
-        assert os.environ.get("CI") != "true", message
-        pytest.skip(message)
+    mount_small_disk(folder)
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)

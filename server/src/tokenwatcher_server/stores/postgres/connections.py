@@ -22,16 +22,19 @@ WRITERS: Final = 2
 PREPARED: Final = 20
 """Statements that a connection keeps."""
 
-_CAN_NOT_NOW: Final = (
+_LOST: Final = (
     asyncpg.PostgresConnectionError,
-    asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,
-    asyncpg.PostgresSystemError,
     asyncpg.TransactionRollbackError,
-    asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.LockNotAvailableError,
     asyncpg.InterfaceError,
     OSError,  # TimeoutError too
+)
+_CAN_NOT_NOW: Final = (
+    *_LOST,
+    asyncpg.InsufficientResourcesError,  # such as a full disk
+    asyncpg.PostgresSystemError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.LockNotAvailableError,
 )
 _WRONG_URL: Final = (
     asyncpg.InvalidAuthorizationSpecificationError,
@@ -138,6 +141,11 @@ async def _nothing(_connection: object) -> None:
 def is_passing(error: BaseException) -> bool:
     """Whether the server may well do the same a little later."""
     return isinstance(error, _CAN_NOT_NOW)
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether the connection or its transaction is gone, so that another one may do better."""
+    return isinstance(error, _LOST)
 
 
 @contextmanager

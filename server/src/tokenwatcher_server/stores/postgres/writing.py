@@ -19,7 +19,12 @@ from tokenwatcher_server.events.tokens import INPUT_BUCKETS, OUTPUT_BUCKETS
 from tokenwatcher_server.stores.embedded.admission import Admission, Candidates
 from tokenwatcher_server.stores.embedded.identity import fingerprint
 from tokenwatcher_server.stores.postgres import hours
-from tokenwatcher_server.stores.postgres.connections import Connection, Connections, is_passing
+from tokenwatcher_server.stores.postgres.connections import (
+    Connection,
+    Connections,
+    is_lost,
+    is_passing,
+)
 from tokenwatcher_server.stores.postgres.partitions import Month, make_month, months_of
 from tokenwatcher_server.stores.postgres.rows import TYPES, event_values, joined, listed
 
@@ -90,7 +95,7 @@ class Writer:
                 except Exception as error:
                     if not is_passing(error):
                         raise
-                    if time.monotonic() > deadline:
+                    if not is_lost(error) or time.monotonic() > deadline:
                         raise StoreUnavailable(f"PostgreSQL: {error}") from error
                     doubtful = admitted
                     await asyncio.sleep(PAUSE_SECONDS)

@@ -1,0 +1,129 @@
+"""PostgreSQL that is restarted, cut off or full: 503s meanwhile, nothing lost or doubled, no mending."""
+
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.tests.conftest import SECRET
+from server.tests.faults.persistent import send_all
+from server.tests.faults.senders import totals
+from server.tests.faults.small_disk import mount_small_disk
+from server.tests.postgres_server import Postgres
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[Postgres]:
+    """A server that a test may harm."""
+    server = Postgres()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def disk_for_all() -> Iterator[Path]:
+    """A small file system where the user that the database runs as can reach it."""
+    with tempfile.TemporaryDirectory(prefix="tokenwatcher-disk-") as made:
+        Path(made).chmod(0o755)
+        folder = Path(made) / "disk"
+        folder.mkdir()
+        mount_small_disk(folder)
+        folder.chmod(0o755)
+        yield folder
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def start(new_instance: Any, postgres: Postgres) -> Any:
+    return new_instance(DATABASE_URL=postgres.new_database(), DASHBOARD_SESSION_SECRET=SECRET)
+
+
+def during(harm: Callable[[], None], seconds: float) -> threading.Thread:
+    """Do harm again and again for a while, beside what else goes on."""
+
+    def run() -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            time.sleep(0.4)
+            harm()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("harm", ["restart", "cut_connections"])
+def test_a_database_that_goes_and_comes_back_loses_and_doubles_nothing(
+    own_postgres: Postgres, new_instance: Any, harm: str
+) -> None:
+    instance = start(new_instance, own_postgres)
+    key, reader = instance.key(), instance.key("--kind", "read")
+    harming = during(getattr(own_postgres, harm), 8)
+    events, tokens, _ = send_all(lambda: instance.client(key), 200, senders=4)
+    while harming.is_alive():
+        more, of_them, _ = send_all(lambda: instance.client(key), 40, senders=4)
+        events, tokens = events + more, tokens + of_them
+    harming.join()
+    with instance.client(reader) as client:
+        assert totals(client) == (events, tokens)
+    assert instance.cli("store", "verify")["sound"] is True
+
+
+def test_while_the_database_is_away_senders_are_told_to_come_back_and_then_it_goes_on(
+    own_postgres: Postgres, new_instance: Any
+) -> None:
+    instance = start(new_instance, own_postgres)
+    event = {"provider": "openai", "model": "gpt-4o", "inputTokens": 1, "outputTokens": 1}
+    key, reader = instance.key(), instance.key("--kind", "read")
+    with instance.client(key) as sending, instance.client(reader) as reading:
+        assert sending.post("/api/ingest", json=event).status_code == 200
+        own_postgres.stop()
+        refused = sending.post("/api/ingest", json=event)
+        assert (refused.status_code, refused.json()["code"]) == (503, "UNAVAILABLE")
+        assert refused.headers["Retry-After"]
+        assert reading.get("/api/stats").status_code == 503
+        assert reading.get("/healthz").status_code == 200
+        assert reading.get("/readyz").status_code == 503
+        own_postgres.start()
+        assert sending.post("/api/ingest", json=event).status_code == 200
+        assert reading.get("/readyz").status_code == 200
+        assert totals(reading) == (2, 2)
+    assert own_postgres.url() not in instance.log
+
+
+@pytest.mark.slow
+def test_a_full_disk_of_the_database_refuses_and_recovers(
+    disk_for_all: Path, new_instance: Any
+) -> None:
+    postgres = Postgres(disk_for_all, min_wal_size="32MB", max_wal_size="48MB", wal_recycle="off")
+    try:
+        instance = start(new_instance, postgres)
+        key, reader = instance.key(), instance.key("--kind", "read")
+        assert send_all(lambda: instance.client(key), 8)[2] == 0
+        ballast = disk_for_all / "ballast"
+        fill(ballast)
+        threading.Timer(3, ballast.unlink).start()
+        events, _, refused = send_all(lambda: instance.client(key), 80)
+        assert refused > 0
+        with instance.client(reader) as client:
+            calls, _ = totals(client)
+            assert calls == 800 + events
+        assert instance.cli("store", "verify")["sound"] is True
+    finally:
+        postgres.close()
+
+
+def fill(file: Path) -> None:
+    with file.open("wb") as ballast:
+        while True:
+            try:
+                ballast.write(b"\0" * 65_536)
+                ballast.flush()
+            except OSError:
+                return
