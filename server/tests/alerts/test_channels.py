@@ -83,6 +83,12 @@ def test_a_budget_of_one_tag_value_names_it() -> None:
     assert said == "Chat: spend by tag today is $10.00 of $10.00 (search)"
 
 
+def test_how_many_more_passed_is_said_by_every_channel() -> None:
+    for kind in sorted(KINDS.keys() - {"webhook"}):
+        assert "and so for 1,234 more" in json.dumps(sent(kind, alert(others=1_234))), kind
+    assert sent("webhook", alert(others=1_234))["others"] == 1_234
+
+
 @pytest.mark.parametrize("rule_type", RULE_TYPES)
 def test_every_type_has_words(rule_type: str) -> None:
     unit = WATCHED[rule_type].unit  # type: ignore[index]

@@ -54,6 +54,16 @@ def test_what_falls_back_is_resolved_once_and_waits_before_it_tells_again() -> N
     assert step(told, {}, 2 + COOLDOWN) == [("resolved", 50)]
 
 
+def test_a_subject_beyond_those_that_are_looked_at_is_not_taken_for_gone() -> None:
+    place = Place(50, "ann", 7)
+    told = {place: Standing("triggered", 0)}
+    for complete, expected in ((False, []), (True, [place])):
+        found = transitions(
+            RULE, 7, {"ben": 1}, told, now_us=1, cooldown_seconds=0, complete=complete
+        )
+        assert [one.place for one in found] == expected
+
+
 @given(st.lists(st.dictionaries(st.sampled_from(["", "ann", "ben"]), st.integers(0, 2_000))))
 def test_no_step_tells_twice_without_being_resolved_between(history: list[dict[str, int]]) -> None:
     told: Told = {}

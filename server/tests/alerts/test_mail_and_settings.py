@@ -102,6 +102,8 @@ def test_an_incident_is_opened_and_resolved_under_one_key() -> None:
     assert (opened["event_action"], closed["event_action"]) == ("trigger", "resolve")
     assert opened["dedup_key"] == closed["dedup_key"] != other["dedup_key"]
     assert sent("pagerduty", alert(state="test"))["dedup_key"] != opened["dedup_key"]
+    tomorrow = sent("pagerduty", alert(window_start=1))
+    assert tomorrow["dedup_key"] != opened["dedup_key"]
     assert opened["routing_key"] == KEY
     assert len(sent("pagerduty", alert(subject="x" * 4_000))["payload"]["summary"]) <= 1_024
 

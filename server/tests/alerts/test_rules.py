@@ -4,7 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
+
+from tokenwatcher_server.alerts.rule import Rule, watches_the_same
 
 Browser = Callable[..., httpx.Client]
 BUDGET = {"name": "Budget", "type": "monthly_cost", "threshold": "100.5"}
@@ -61,6 +64,14 @@ def test_a_rule_is_made_changed_and_removed_and_each_is_written_down(signed_in: 
         "alert.change",
         "alert.create",
     ]
+
+
+def test_a_new_name_leaves_alone_since_when_a_rule_watches() -> None:
+    rule = Rule(id="r", workspace_id="w", project_id=None, name="n", type="daily_cost", threshold=1)
+    for change in ({"name": "m"}, {"channel_ids": ("c",)}, {"muted_until": 5}):
+        assert watches_the_same(rule, msgspec.structs.replace(rule, **change))
+    for other in ({"threshold": 2}, {"steps": (50,)}, {"model": "gpt-4o"}, {"enabled": False}):
+        assert not watches_the_same(rule, msgspec.structs.replace(rule, **other))
 
 
 def test_a_rule_is_muted_until_an_instant_and_heard_again(signed_in: Browser) -> None:

@@ -32,6 +32,10 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     triggered_at: int
     late: bool = False
     """It is about the window before, into which events came after its end."""
+    window_start: int = 0
+    """0 for a window that moves with time."""
+    others: int = 0
+    """How many more users or tag values passed at once, told of with this one."""
 
 
 def alert_of(
@@ -44,6 +48,8 @@ def alert_of(
     *,
     subject: str | None = None,
     late: bool = False,
+    window_start: int = 0,
+    others: int = 0,
 ) -> Alert:
     """A new alert of a rule; `threshold` and `value` are in whole parts of its unit."""
     unit = rule.watched.unit
@@ -64,4 +70,6 @@ def alert_of(
         subject=subject or rule.tag_value,
         triggered_at=now_us,
         late=late,
+        window_start=window_start,
+        others=others,
     )

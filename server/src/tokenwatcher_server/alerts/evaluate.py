@@ -42,8 +42,9 @@ def transitions(
     *,
     now_us: int,
     cooldown_seconds: int,
+    complete: bool = True,
 ) -> list[Transition]:
-    """What changed, lowest step first.
+    """What changed, lowest step first; not `complete` are values that lack some subjects.
 
     1. A step whose level is reached tells once in a window, for each subject.
     2. One that was told and is no longer reached in the same window is resolved.
@@ -59,7 +60,7 @@ def transitions(
                 found.append(Transition(place, "triggered", value))
             elif value < level and told is not None and told.told == "triggered":
                 found.append(Transition(place, "resolved", value))
-    return found + _gone(values, before, window_start)
+    return found + (_gone(values, before, window_start) if complete else [])
 
 
 def _may_tell(told: Standing | None, now_us: int, cooldown_seconds: int) -> bool:

@@ -12,7 +12,7 @@ from tokenwatcher_server.alerts import anomaly, growth
 from tokenwatcher_server.alerts.rule import Rule, RuleType, Window, subject_of
 from tokenwatcher_server.events.query import Dimension, Field, Filter, Scope, UsageQuery, UsageRow
 from tokenwatcher_server.events.store import EventStore
-from tokenwatcher_server.kernel.clock import HOUR_US
+from tokenwatcher_server.kernel.clock import DAY_US, HOUR_US
 from tokenwatcher_server.kernel.ids import ProjectId, WorkspaceId
 from tokenwatcher_server.kernel.period import (
     Interval,
@@ -29,7 +29,12 @@ MOST_ROWS = 100_000
 """Of subjects over time; those with most are kept."""
 LEAST_CALLS = 20
 """Fewer calls have no error rate: one failure of three is no news."""
-LATE_US = HOUR_US
+LATE_US: Final[Mapping[Window, int]] = {
+    "hour": HOUR_US,
+    "day": DAY_US,
+    "week": DAY_US,
+    "month": DAY_US,
+}
 """How long after its end a window is still looked at, for events that arrive late."""
 
 Measured = Sequence[int | float | None]
@@ -62,6 +67,8 @@ class Observed(msgspec.Struct, frozen=True):
 
     window_start: int
     values: Mapping[str, int]
+    complete: bool = True
+    """False where there are more subjects than are looked at."""
 
 
 async def observe(store: EventStore, asked: Sequence[Asked]) -> list[Observed]:
@@ -73,19 +80,22 @@ async def observe(store: EventStore, asked: Sequence[Asked]) -> list[Observed]:
         Observed(
             0 if one.rule.watched.window == "last hour" else period.start_us,
             _values(one, rows, period),
+            query.limit is None or len(rows) < query.limit,
         )
-        for one, period, rows in zip(asked, periods, answers, strict=True)
+        for one, query, period, rows in zip(asked, queries, periods, answers, strict=True)
     ]
 
 
 def just_ended(rules: Sequence[Rule], now_us: int) -> list[Asked]:
-    """The last instants of windows that ended a moment ago, of rules that were there by then."""
+    """The last instants of windows that ended lately, of rules that watched them by then."""
     found = []
     for rule in rules:
-        if rule.watched.window == "last hour" or rule.type == "cost_forecast":
+        late_us = LATE_US.get(rule.watched.window, 0)
+        if not late_us or rule.type == "cost_forecast":
             continue
         end = window(rule.watched.window, now_us, ZoneInfo(rule.zone)).start_us
-        if now_us - end < LATE_US and rule.created_at < end:
+        watched_since = max(rule.created_at, rule.changed_at, rule.muted_until or 0)
+        if now_us - end < late_us and watched_since < end:
             found.append(Asked(rule, end - 1))
     return found
 

@@ -96,6 +96,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     enabled: bool = True
     muted_until: int | None = None
     created_at: int = 0
+    changed_at: int = 0
+    """Since when it watches what it does."""
 
     @property
     def watched(self) -> Watched:
@@ -104,6 +106,12 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     def level(self, step: int) -> int:
         """The value from which on this step tells, rounded up to a whole part."""
         return -(-self.threshold * step // 100)
+
+
+def watches_the_same(before: Rule, after: Rule) -> bool:
+    """Whether a change leaves alone when the rule tells."""
+    told = {"name": after.name, "channel_ids": after.channel_ids, "muted_until": after.muted_until}
+    return msgspec.structs.replace(before, **told) == after
 
 
 def subject_of(rule: Rule) -> Dimension | None:

@@ -84,23 +84,28 @@ async def standings(
 
 
 async def tell(
-    connection: AsyncConnection, rule_id: str, transition: Transition, now_us: int
+    connection: AsyncConnection,
+    rule_id: str,
+    transition: Transition,
+    last: Standing | None,
+    now_us: int,
 ) -> bool:
-    """Write a transition down; False where another process was faster, so that it tells once."""
+    """Write a transition down; False where anything was told since `last`, so it tells once."""
     place, columns = transition.place, alert_standings.c
-    mine = and_(
-        columns.rule_id == rule_id,
-        columns.step == place.step,
-        columns.subject == place.subject,
-        columns.window_start == place.window_start,
-    )
-    changed = await connection.execute(
-        update(alert_standings)
-        .where(mine, columns.told != transition.told)
-        .values(told=transition.told, at=now_us)
-    )
-    if changed.rowcount or transition.told == "resolved":
-        return bool(changed.rowcount)
+    if last is not None:
+        changed = await connection.execute(
+            update(alert_standings)
+            .where(
+                columns.rule_id == rule_id,
+                columns.step == place.step,
+                columns.subject == place.subject,
+                columns.window_start == place.window_start,
+                columns.told == last.told,
+                columns.at == last.at,
+            )
+            .values(told=transition.told, at=now_us)
+        )
+        return changed.rowcount == 1
     try:
         async with connection.begin_nested():
             await connection.execute(

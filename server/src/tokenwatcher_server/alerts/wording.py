@@ -29,6 +29,7 @@ def headline(alert: Alert) -> str:
     value, threshold = amount(alert.value, alert.unit), amount(alert.threshold, alert.unit)
     text = f"{alert.rule_name}: {WHAT[alert.type]} {said} {value} of {threshold}"
     text += f" ({about})" if about else ""
+    text += f", and so for {count(alert.others)} more" if alert.others else ""
     text += ", in the window that has just ended" if alert.late else ""
     return f"[test] {text}" if alert.state == "test" else text
 

@@ -39,6 +39,7 @@ def write(alert: Alert, channel: Channel, _now_seconds: int) -> Message:
                 "threshold": alert.threshold,
                 "unit": alert.unit,
                 "subject": alert.subject,
+                "others": alert.others,
             },
         },
     }
@@ -48,6 +49,10 @@ def write(alert: Alert, channel: Channel, _now_seconds: int) -> Message:
 
 
 def _incident(alert: Alert) -> str:
-    """What an alert and its end have in common: the rule, its step and whom it is about."""
-    said = (alert.state == "test", alert.rule_id, alert.threshold, alert.subject)
+    """What an alert and its end have in common: the rule, its step, its window and its subject.
+
+    Without the window, tomorrow's alert would vanish in an incident that is still open.
+    """
+    place = (alert.rule_id, alert.threshold, alert.window_start, alert.subject)
+    said = (alert.state == "test", *place)
     return hashlib.sha256(msgspec.json.encode(said)).hexdigest()

@@ -31,6 +31,8 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     provider: str | None
     model: str | None
     subject: str | None
+    others: int
+    late: bool
     triggered_at: str
 
 
@@ -51,6 +53,8 @@ def write(alert: Alert, channel: Channel, now_seconds: int) -> Message:
             provider=alert.provider,
             model=alert.model,
             subject=alert.subject,
+            others=alert.others,
+            late=alert.late,
             triggered_at=iso(alert.triggered_at),
         )
     )

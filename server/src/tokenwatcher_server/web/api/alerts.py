@@ -15,7 +15,7 @@ from tokenwatcher_server.alerts.alert import alert_of
 from tokenwatcher_server.alerts.channel_store import list_channels
 from tokenwatcher_server.alerts.measure import Asked, observe
 from tokenwatcher_server.alerts.outbox import enqueue
-from tokenwatcher_server.alerts.rule import Rule, checked, parts_of, text_of
+from tokenwatcher_server.alerts.rule import Rule, checked, parts_of, text_of, watches_the_same
 from tokenwatcher_server.control.audit import Entry
 from tokenwatcher_server.kernel.clock import to_us
 from tokenwatcher_server.kernel.errors import AppError, Issue, Kind, invalid, not_found
@@ -180,6 +180,9 @@ async def change_alert(
 ) -> OneAlert:
     before = await visible_rule(request, principal, rule_id)
     after = changed_rule(before, data)
+    if not watches_the_same(before, after):
+        now_us = services_of(request).clock.now_us()
+        after = msgspec.structs.replace(after, changed_at=now_us)
     async with services_of(request).database.transaction() as connection:
         await _check_channels(connection, after)
         await stored.save_rule(connection, after)
