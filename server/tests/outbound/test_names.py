@@ -1,12 +1,21 @@
 """The system's own resolver, asking a DNS server that answers as an attacker would."""
 
+import asyncio
 import json
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from tokenwatcher_server.outbound.errors import NotSent, TargetRefused
+from tokenwatcher_server.outbound.gate import Gate
+from tokenwatcher_server.outbound.names import SystemNames
+from tokenwatcher_server.outbound.policy import Policy
 
 SCRIPT = "mount --bind '{}' /etc/resolv.conf && exec '{}' -m server.tests.outbound.names_apart"
 APART = ["unshare", "--map-root-user", "--mount", "--net"]
@@ -42,3 +51,46 @@ def test_no_answer_of_a_dns_server_leads_to_a_forbidden_socket(tmp_path: Path) -
     assert set(map(tuple, ends.values())) == {("TargetRefused", "TargetRefused")}
     assert found["tried"] == 5 * 10  # four kinds with a URL, and e-mail, to each name
     assert found["connections"] == 0
+
+
+def test_names_that_nobody_answers_keep_nothing_else_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither what works in the pool of threads, nor the look-up of a name that is answered."""
+    answered = threading.Event()
+    really = socket.getaddrinfo
+
+    def patient(name: str, *rest: Any, **options: Any) -> Any:
+        if name.startswith("silent"):
+            answered.wait()
+        return really("127.0.0.1", *rest, **options)
+
+    async def work() -> None:
+        gate = Gate(Policy(), timeout_seconds=0.2, resolve=SystemNames(40))
+        urls = [f"https://silent-{number}.example.com/" for number in range(40)]
+        ends = await asyncio.gather(*map(gate.check, urls[:30]), return_exceptions=True)
+        assert {str(end) for end in ends} == {"The server took too long."}
+        async with asyncio.timeout(5):
+            assert await asyncio.to_thread(int, "7") == 7
+            with pytest.raises(TargetRefused):
+                await gate.check("https://answered.example.com/")
+        await asyncio.gather(*map(gate.check, urls[30:]), return_exceptions=True)
+        with pytest.raises(NotSent, match="could not be reached"):
+            await gate.check("https://one-too-many.example.com/")
+        answered.set()
+        async with asyncio.timeout(5):
+            while not await can_look_up(gate):  # noqa: ASYNC110 - a thread ends it
+                await asyncio.sleep(0.01)
+
+    async def can_look_up(gate: Gate) -> bool:
+        try:
+            await gate.check("https://answered.example.com/")
+        except NotSent as error:
+            return isinstance(error, TargetRefused)
+        return False
+
+    monkeypatch.setattr(socket, "getaddrinfo", patient)
+    try:
+        asyncio.run(work())
+    finally:
+        answered.set()

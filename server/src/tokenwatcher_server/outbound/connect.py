@@ -1,9 +1,7 @@
 """Connects to the very address that was vetted, so no second look-up can lead elsewhere."""
 
 import asyncio
-import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from ipaddress import ip_address
 
 import httpcore
 
@@ -15,13 +13,8 @@ from tokenwatcher_server.outbound.target import Target
 MOST_ATTEMPTS = 4
 LOOKUP_SECONDS = 2.0
 Resolve = Callable[[str], Awaitable[Sequence[Address]]]
+"""Every address of a name; raises OSError where there is none."""
 SocketOptions = Iterable[httpcore.SOCKET_OPTION] | None
-
-
-async def system_resolve(name: str) -> Sequence[Address]:
-    """Every address the system knows for a name. Raises OSError where it knows none."""
-    found = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_STREAM)
-    return [ip_address(entry[4][0]) for entry in found]
 
 
 async def vetted_addresses(policy: Policy, target: Target, resolve: Resolve) -> Sequence[Address]:

@@ -16,10 +16,10 @@ from tokenwatcher_server.outbound.connect import (
     MOST_ATTEMPTS,
     Resolve,
     VettedBackend,
-    system_resolve,
     vetted_addresses,
 )
 from tokenwatcher_server.outbound.errors import NotSent, too_slow, unreachable
+from tokenwatcher_server.outbound.names import SystemNames
 from tokenwatcher_server.outbound.policy import Policy
 from tokenwatcher_server.outbound.target import Target, target_of
 
@@ -43,13 +43,13 @@ class Gate:
         policy: Policy,
         *,
         timeout_seconds: float = 5.0,
-        resolve: Resolve = system_resolve,
+        resolve: Resolve | None = None,
         backend: httpcore.AsyncNetworkBackend | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._policy = policy
         self._timeout_seconds = timeout_seconds
-        self._resolve = resolve
+        self._resolve = resolve or SystemNames()
         self._backend = backend or httpcore.AnyIOBackend()
         self._tls = tls or ssl.create_default_context()
 

@@ -19,11 +19,11 @@ import msgspec
 from tokenwatcher_server.outbound.connect import (
     MOST_ATTEMPTS,
     Resolve,
-    system_resolve,
     vetted_addresses,
 )
 from tokenwatcher_server.outbound.errors import NotSent, too_slow, unreachable
 from tokenwatcher_server.outbound.gate import Answer
+from tokenwatcher_server.outbound.names import SystemNames
 from tokenwatcher_server.outbound.networks import Address
 from tokenwatcher_server.outbound.policy import Policy
 from tokenwatcher_server.outbound.target import target_of
@@ -63,14 +63,14 @@ class Mail:
         server: MailServer,
         *,
         timeout_seconds: float,
-        resolve: Resolve = system_resolve,
+        resolve: Resolve | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         ports = policy.allowed_ports | {server.port}  # the operator named it
         self._policy = msgspec.structs.replace(policy, allowed_ports=ports)
         self._server = server
         self._timeout_seconds = timeout_seconds
-        self._resolve = resolve
+        self._resolve = resolve or SystemNames()
         self._tls = tls or ssl.create_default_context()
 
     async def send(self, letter: Letter) -> Answer:
