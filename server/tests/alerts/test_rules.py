@@ -102,6 +102,28 @@ def test_what_is_removed_takes_its_alerts_with_it(signed_in: Browser) -> None:
     assert browser.get(f"/api/alerts/{whole}").status_code == 404
 
 
+def test_a_channel_that_is_removed_leaves_no_rule_without_one(signed_in: Browser) -> None:
+    browser = signed_in()
+
+    def channel() -> str:
+        body = {"workspaceId": home(browser), "kind": "pagerduty", "name": "n", "url": "0" * 32}
+        return str(browser.post("/api/alert-channels", json=body).json()["channel"]["id"])
+
+    first, second = channel(), channel()
+    body = {"workspaceId": home(browser), "channelIds": [first, second]} | BUDGET
+    made = browser.post("/api/alerts", json=body).json()["alert"]["id"]
+    address = f"/api/alerts/{made}"
+    assert browser.delete(f"/api/alert-channels/{first}").status_code == 204
+    assert browser.get(address).json()["alert"]["channelIds"] == [second]
+    assert browser.patch(address, json={"name": "New name"}).status_code == 200
+    refused = browser.delete(f"/api/alert-channels/{second}")
+    assert (refused.status_code, refused.json()["code"]) == (409, "ONLY_CHANNEL")
+    assert "New name" in refused.text
+    assert browser.patch(address, json={"channelIds": []}).status_code == 200
+    assert browser.delete(f"/api/alert-channels/{second}").status_code == 204
+    browser.delete(address)
+
+
 def test_a_viewer_sees_rules_and_changes_none(signed_in: Browser, person: Browser) -> None:
     owner, viewer = signed_in(), person("viewer")
     body = {"workspaceId": home(owner)} | BUDGET

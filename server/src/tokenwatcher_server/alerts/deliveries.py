@@ -7,6 +7,8 @@
 
 import asyncio
 import random
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 
 from tokenwatcher_server.alerts import outbox
 from tokenwatcher_server.alerts.channel_store import open_channel, switch_channel
@@ -15,8 +17,8 @@ from tokenwatcher_server.alerts.channels.channel import Channel
 from tokenwatcher_server.alerts.outbox import Attempt, Delivery
 from tokenwatcher_server.alerts.sealing import Seal
 from tokenwatcher_server.control.database import Database
-from tokenwatcher_server.kernel.clock import MICROSECONDS, Clock
-from tokenwatcher_server.kernel.errors import AppError
+from tokenwatcher_server.kernel.clock import MICROSECONDS, Clock, to_us
+from tokenwatcher_server.kernel.errors import AppError, Kind
 from tokenwatcher_server.observability.logs import logger
 from tokenwatcher_server.outbound.errors import NotSent
 from tokenwatcher_server.outbound.gate import Answer, Gate
@@ -76,7 +78,9 @@ class Deliveries:
             return 0
         async with self._database.transaction() as connection:
             claimed = await outbox.claim(connection, self._clock.now_us(), MOST_AT_ONCE)
-        await asyncio.gather(*(self._deliver(delivery) for delivery in claimed))
+        ends = await asyncio.gather(*map(self._deliver, claimed), return_exceptions=True)
+        for fault in filter(None, ends):  # its claim ends soon, and it is tried again
+            logger().error("an alert's delivery could not be noted", exc_info=fault)
         return len(claimed)
 
     async def _deliver(self, delivery: Delivery) -> None:
@@ -97,14 +101,18 @@ class Deliveries:
                 error, again_at = "The channel is off.", None
             else:
                 answer = await self._send(delivery, channel)
-                if not 200 <= answer.status < 300:
-                    error = f"The receiver answered {answer.status}."
-                    again_at = self._not_before(again_at, answer)
+                error = _complaint(answer.status)
+                again_at = self._not_before(again_at, answer)
         except NotSent as failed:
             logger().info("an alert was not delivered", reason=failed.reason)
             error = str(failed)
         except AppError as failed:
+            if failed.kind is Kind.UNAVAILABLE:
+                raise
             error, again_at = failed.message, None
+        except Exception:  # noqa: BLE001 - a fault of ours is an attempt like any other
+            logger().exception("an alert was not delivered")
+            error = "This server failed to send it."
         attempt = Attempt(
             number,
             self._clock.now_us(),
@@ -114,10 +122,7 @@ class Deliveries:
         )
         async with self._database.transaction() as connection:
             if answer is not None and answer.status == GONE:
-                again_at = None
                 await switch_channel(connection, delivery.channel_id, on=False)
-            if error is None:
-                again_at = None
             await outbox.settle(connection, delivery, attempt, again_at=again_at)
 
     async def _send(self, delivery: Delivery, channel: Channel) -> Answer:
@@ -132,15 +137,35 @@ class Deliveries:
         )
 
     def _not_before(self, again_at: int | None, answer: Answer) -> int | None:
-        """A receiver may ask for patience, up to an hour of it."""
-        asked = answer.headers.get("retry-after", "")
-        if again_at is None or not (asked.isascii() and asked.isdigit() and len(asked) < 9):
+        """When to try again after an answer; it may ask for patience, up to an hour of it."""
+        now_us = self._clock.now_us()
+        asked_us = _asked(answer.headers.get("retry-after", ""), now_us)
+        if answer.status == GONE or answer.status < 400:  # good, gone, or leading elsewhere
+            return None
+        if again_at is None or asked_us is None:
             return again_at
-        seconds = min(int(asked), LONGEST_ASKED_SECONDS)
-        return max(again_at, self._clock.now_us() + seconds * MICROSECONDS)
+        return max(again_at, min(asked_us, now_us + LONGEST_ASKED_SECONDS * MICROSECONDS))
 
     def _next_attempt(self, number: int) -> int | None:
         if number > len(WAITS):
             return None
         seconds = WAITS[number - 1] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
         return self._clock.now_us() + round(seconds * MICROSECONDS)
+
+
+def _complaint(status: int) -> str | None:
+    if 200 <= status < 300:
+        return None
+    said = f"The receiver answered {status}"
+    return f"{said}." if status >= 400 else f"{said}: redirects are not followed."
+
+
+def _asked(retry_after: str, now_us: int) -> int | None:
+    """The instant that a Retry-After names: in seconds from now, or as a date."""
+    if retry_after.isascii() and retry_after.isdigit():
+        return now_us + int(retry_after[:9]) * MICROSECONDS
+    try:
+        named = parsedate_to_datetime(retry_after)
+        return to_us(named if named.tzinfo else named.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):
+        return None

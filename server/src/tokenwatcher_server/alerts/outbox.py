@@ -114,17 +114,21 @@ async def settle(
     """Keep an attempt: sent where it was answered well, else tried again or given up."""
     sent = attempt.error is None
     state = "sent" if sent else "dead" if again_at is None else "pending"
-    await connection.execute(
+    changed = await connection.execute(
         update(alert_deliveries)
         .where(_deliveries.id == delivery.id)
         .values(
             state=state,
-            attempts=attempt.number,
+            attempts=_deliveries.attempts + 1,  # somebody may have sent it again meanwhile
             next_attempt_at=attempt.at if again_at is None else again_at,
             sent_at=attempt.at if sent else None,
         )
+        .returning(_deliveries.attempts)
     )
-    values = msgspec.structs.asdict(attempt) | {"delivery_id": delivery.id}
+    number: int | None = changed.scalar_one_or_none()
+    if number is None:
+        return  # its channel was removed, and what it is owed with it
+    values = msgspec.structs.asdict(attempt) | {"delivery_id": delivery.id, "number": number}
     await connection.execute(insert(alert_attempts).values(values))
 
 

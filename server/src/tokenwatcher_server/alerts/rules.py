@@ -71,6 +71,22 @@ async def delete_rules_of_project(
             await delete_rule(connection, rule.id)
 
 
+async def only_told_to(
+    connection: AsyncConnection, workspace_id: str, channel_id: str
+) -> list[Rule]:
+    """The rules that would tell nobody they name, were the channel not there."""
+    found = await list_rules(connection, [workspace_id])
+    return [rule for rule in found if rule.channel_ids == (channel_id,)]
+
+
+async def forget_channel(connection: AsyncConnection, workspace_id: str, channel_id: str) -> None:
+    """Have no rule name a channel that is removed; one that names none is left tells all."""
+    for rule in await list_rules(connection, [workspace_id]):
+        if channel_id in rule.channel_ids:
+            others = tuple(one for one in rule.channel_ids if one != channel_id)
+            await save_rule(connection, msgspec.structs.replace(rule, channel_ids=others))
+
+
 async def standings(
     connection: AsyncConnection, rule_ids: Sequence[str]
 ) -> dict[str, dict[Place, Standing]]:

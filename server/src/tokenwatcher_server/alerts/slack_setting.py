@@ -6,6 +6,7 @@ from tokenwatcher_server.access.workspaces import DEFAULT, find_workspace
 from tokenwatcher_server.alerts import channel_store as stored
 from tokenwatcher_server.alerts.channel_store import Listed, host_of
 from tokenwatcher_server.alerts.channels.channel import Channel
+from tokenwatcher_server.alerts.rules import forget_channel
 from tokenwatcher_server.alerts.sealing import Seal
 from tokenwatcher_server.control.database import Database
 
@@ -22,6 +23,8 @@ async def keep_slack_setting(database: Database, seal: Seal, url: str | None, no
         before = await stored.find_channel(connection, CHANNEL_ID)
         workspace = await find_workspace(connection, DEFAULT)
         if url is None:
+            if before is not None:
+                await forget_channel(connection, before.workspace_id, CHANNEL_ID)
             await stored.delete_channel(connection, CHANNEL_ID)
             return
         channel = Channel(id=CHANNEL_ID, kind="slack", name=NAME, url=url)

@@ -14,6 +14,7 @@ from tokenwatcher_server.alerts.channel_store import Listed
 from tokenwatcher_server.alerts.channels.channel import Channel
 from tokenwatcher_server.alerts.outbox import enqueue
 from tokenwatcher_server.alerts.rule import Rule
+from tokenwatcher_server.alerts.rules import forget_channel, only_told_to
 from tokenwatcher_server.alerts.signing import new_secret
 from tokenwatcher_server.control.audit import Entry
 from tokenwatcher_server.kernel.clock import DAY_US, iso
@@ -221,7 +222,15 @@ async def test_channel(request: AnyRequest, principal: Caller, channel_id: FromP
         right="alerts.change")  # fmt: skip
 async def delete_channel(request: AnyRequest, principal: Caller, channel_id: FromPath[str]) -> None:
     found = await visible_channel(request, principal, channel_id)
+    home = found.workspace_id
     async with services_of(request).database.transaction() as connection:
+        if alone := await only_told_to(connection, home, found.id):
+            raise AppError(
+                Kind.CONFLICT,
+                "ONLY_CHANNEL",
+                f"It is the only channel of {alone[0].name}: choose another one for that first.",
+            )
+        await forget_channel(connection, home, found.id)
         await stored.delete_channel(connection, found.id)
         await note(connection, request, principal, _entry("remove", found, before=view(found)))
 

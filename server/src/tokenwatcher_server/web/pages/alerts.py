@@ -60,7 +60,7 @@ class AlertsPage(msgspec.Struct, frozen=True, kw_only=True):
     kinds: Names
     made: NewChannel | None = None
     refused: str | None = None
-    """Why a channel was not added."""
+    """Why a channel was not added, or not removed."""
     given: Given = Given()
 
     @property
@@ -103,7 +103,14 @@ async def create_channel(request: AnyRequest) -> Response[str]:
       right="alerts.change")  # fmt: skip
 async def remove_channel(request: AnyRequest, channel_id: FromPath[str]) -> Response[Any]:
     viewer = await viewer_of(request)
-    await action(channels_api.delete_channel)(request, viewer.principal, channel_id)
+    try:
+        await action(channels_api.delete_channel)(request, viewer.principal, channel_id)
+    except AppError as error:
+        if error.kind is not Kind.CONFLICT:
+            raise
+        answer = await _answer(request, viewer, refused=error.message)
+        answer.status_code = 409
+        return answer
     return back_to(ALERTS)
 
 
