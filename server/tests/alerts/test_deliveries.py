@@ -12,11 +12,10 @@ import pytest
 from server.tests.alerts.conftest import Receiver
 from server.tests.alerts.sending import Office, Place
 from tokenwatcher_server.alerts import deliveries
-from tokenwatcher_server.alerts.channel_store import delete_channel
 from tokenwatcher_server.alerts.channels import KINDS
 from tokenwatcher_server.alerts.channels.channel import Message
 from tokenwatcher_server.alerts.deliveries import WAITS
-from tokenwatcher_server.alerts.outbox import CLAIMED_US, Delivery, claim, send_again
+from tokenwatcher_server.alerts.outbox import Delivery, send_again
 from tokenwatcher_server.kernel.clock import MICROSECONDS, FrozenClock, SystemClock
 from tokenwatcher_server.outbound.gate import Gate
 from tokenwatcher_server.outbound.policy import Policy
@@ -129,72 +128,6 @@ def test_a_receiver_that_gives_no_answer_is_tried_again(tmp_path: Path, how: str
             assert attempt.error in {
                 "The server could not be reached.", "The server took too long."
             }  # fmt: skip
-
-    asyncio.run(work())
-
-
-def test_what_was_claimed_by_a_process_that_died_is_sent_by_another(
-    tmp_path: Path, receiver: Receiver
-) -> None:
-    async def work() -> None:
-        clock = FrozenClock(START)
-        async with Office(tmp_path, gate_to(receiver.port), None, clock) as office:
-            owed = await office.owe(Place("webhook", receiver.url))
-            async with office.database.transaction() as connection:
-                assert len(await claim(connection, clock.now_us(), 10)) == 1
-            assert await office.deliveries.send_due() == 0
-            clock.advance(seconds=CLAIMED_US / MICROSECONDS)
-            assert (await try_until_settled(office, clock, owed)).state == "sent"
-        assert len(receiver.received) == 1
-
-    asyncio.run(work())
-
-
-def test_several_that_send_at_once_send_each_alert_once(tmp_path: Path, receiver: Receiver) -> None:
-    async def work() -> None:
-        clock = FrozenClock(START)
-        async with Office(tmp_path, gate_to(receiver.port), None, clock) as office:
-            owed = [await office.owe(Place("webhook", receiver.url)) for _ in range(40)]
-            others = [office.another() for _ in range(3)]
-            await asyncio.gather(*(one.send_due() for one in (office.deliveries, *others)))
-            states = [(await office.delivery(one)).state for one in owed]
-            assert states == ["sent"] * len(owed)
-        assert len(receiver.received) == 40
-        assert len({headers["webhook-id"] for headers, _ in receiver.received}) == 40
-
-    asyncio.run(work())
-
-
-def test_what_happens_to_a_delivery_under_way_harms_no_other(tmp_path: Path) -> None:
-    """One is sent again by hand, the channel of one is removed; a third is beside them."""
-    arrived, answer = asyncio.Event(), asyncio.Event()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        arrived.set()
-        await answer.wait()
-        writer.write(b"HTTP/1.1 204 Good\r\n\r\n")
-        await writer.drain()
-        writer.close()
-
-    async def work() -> None:
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        async with Office(tmp_path, gate_to(port), None, FrozenClock(START)) as office, server:
-            place = Place("webhook", f"http://127.0.0.1:{port}/")
-            again, removed, beside = [await office.owe(place) for _ in range(3)]
-            sending = asyncio.create_task(office.deliveries.send_due())
-            await arrived.wait()
-            async with office.database.transaction() as connection:
-                await send_again(connection, again, office.clock.now_us())
-                await delete_channel(connection, (await office.delivery(removed)).channel_id)
-            second = asyncio.create_task(office.another().send_due())
-            await asyncio.sleep(0.1)
-            answer.set()
-            assert (await sending, await second) == (3, 1)
-            assert [(await office.delivery(one)).state for one in (again, beside)] == ["sent"] * 2
-            assert [one.number for one in await office.attempts(again)] == [1, 2]
-            assert [one.number for one in await office.attempts(beside)] == [1]
 
     asyncio.run(work())
 

@@ -1,19 +1,16 @@
 """A certificate authority, a TLS server that says what a test wants, and sockets that count."""
 
 import asyncio
-import datetime
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from ipaddress import ip_address
 from pathlib import Path
 
 import msgspec
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+
+from server.tests.outbound.certificates import write_certificate
 
 Talk = Callable[[asyncio.StreamWriter], Awaitable[None]]
 Receive = Callable[[Talk], AbstractAsyncContextManager["Receiver"]]
@@ -29,12 +26,18 @@ class Receiver(msgspec.Struct):
 class Canary:
     """A listening socket that nobody may connect to."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, port: int = 0) -> None:
         self._socket = socket.create_server(
-            (address, 0), family=socket.AF_INET6 if ":" in address else socket.AF_INET
+            (address, port), family=socket.AF_INET6 if ":" in address else socket.AF_INET
         )
         self._socket.setblocking(False)
+        self._address = address
         self.port: int = self._socket.getsockname()[1]
+
+    def is_heard(self) -> bool:
+        """Whether a connection to it is counted; for who would trust its zero."""
+        with socket.create_connection((self._address, self.port), timeout=5):
+            return self.connections() == 1
 
     def connections(self) -> int:
         """How many were made since the last time; the system queues them until they are taken."""
@@ -61,28 +64,8 @@ def canary() -> Iterator[Canary]:
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of `hook.example` and 127.0.0.1, signed by its own key, in one file with that."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "hook.example")])
-    alternatives = x509.SubjectAlternativeName(
-        [x509.DNSName("hook.example"), x509.IPAddress(ip_address("127.0.0.1"))]
-    )
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC))
-        .not_valid_after(datetime.datetime(2090, 1, 1, tzinfo=datetime.UTC))
-        .add_extension(alternatives, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
     path = tmp_path_factory.mktemp("tls") / "certificate.pem"
-    path.write_bytes(
-        made.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
+    write_certificate(path, ["hook.example"], ["127.0.0.1"])
     return path
 
 

@@ -23,7 +23,13 @@ class _Session(SMTP):
 class MailServer:
     """Keeps what it gets, unless it has another `reply`."""
 
-    def __init__(self, implicit_tls: ssl.SSLContext | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        implicit_tls: ssl.SSLContext | None = None,
+        address: str = "127.0.0.1",
+        port: int = 0,
+        **options: Any,
+    ) -> None:
         self.letters: list[tuple[list[str], str]] = []
         self.signed_in: list[str] = []
         self.reply = "250 OK"
@@ -34,7 +40,7 @@ class MailServer:
         } | options
         self._loop = asyncio.new_event_loop()
         self._server = self._loop.run_until_complete(
-            self._loop.create_server(self._session, "127.0.0.1", 0, ssl=implicit_tls)
+            self._loop.create_server(self._session, address, port, ssl=implicit_tls)
         )
         self.port = int(self._server.sockets[0].getsockname()[1])
         self._thread = threading.Thread(target=self._loop.run_forever)

@@ -1,28 +1,25 @@
 """Run in a network of its own: a DNS server that answers as told, and the gate on top.
 
 Prints, as JSON, how saving and sending ended for each name, how many channels of every kind were
-tried with each, and how many connections the forbidden socket on 127.0.0.1 counted.
+tried with each, and how many connections the forbidden sockets counted.
 """
 
 import asyncio
-import fcntl
 import json
-import socket
-import struct
 import sys
 import tempfile
-import threading
-from ipaddress import ip_address
 from pathlib import Path
 
 from server.tests.alerts.sending import Place, sent_once
 from server.tests.outbound.conftest import Canary
+from server.tests.outbound.names_server import NameServer, raise_loopback
 from tokenwatcher_server.alerts.channels import KINDS
 from tokenwatcher_server.outbound.errors import NotSent
 from tokenwatcher_server.outbound.gate import Gate
 from tokenwatcher_server.outbound.mail import Mail, MailServer
 from tokenwatcher_server.outbound.policy import Policy
 
+INSIDE = ("10.0.0.1", "100.100.100.200", "169.254.169.254")
 ANSWERS: dict[str, list[list[str]]] = {
     "public.example.com": [["1.1.1.1", "2606:4700::1111"]],
     "private.example.com": [["127.0.0.1"]],
@@ -30,44 +27,14 @@ ANSWERS: dict[str, list[list[str]]] = {
     "mixed-families.example.com": [["1.1.1.1", "::1"]],
     "mapped.example.com": [["::ffff:127.0.0.1"]],
     "metadata.example.com": [["169.254.169.254"]],
+    "shared.example.com": [["1.1.1.1", "100.100.100.200"]],
+    "inside.example.com": [["10.0.0.1"]],
     "many.example.com": [[f"1.1.{n}.1" for n in range(20)] + ["127.0.0.1"]],
     "moves.example.com": [["1.1.1.1"], ["127.0.0.1"]],
     "127.0.0.1.nip.example.com": [["127.0.0.1"]],
     "unknown.example.com": [[]],
 }
 """What each name is answered the first time it is looked up, the second, and so on."""
-A, AAAA = 1, 28
-
-
-def raise_loopback() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        up = struct.pack("16sh14x", b"lo", 0x41)  # up and running
-        fcntl.ioctl(probe, 0x8914, up)  # SIOCSIFFLAGS
-
-
-def reply(query: bytes, asked: dict[tuple[str, int], int]) -> bytes:
-    end = query.index(b"\0", 12)
-    labels, at = [], 12
-    while at < end:
-        labels.append(query[at + 1 : at + 1 + query[at]].decode())
-        at += 1 + query[at]
-    name, kind = ".".join(labels).lower(), struct.unpack("!H", query[end + 1 : end + 3])[0]
-    rounds = ANSWERS.get(name, [[]])
-    turn = asked.get((name, kind), 0)
-    asked[name, kind] = turn + 1
-    version = {A: 4, AAAA: 6}.get(kind)
-    found = [ip_address(text) for text in rounds[min(turn, len(rounds) - 1)]]
-    packed = [address.packed for address in found if address.version == version]
-    head = query[:2] + struct.pack("!5H", 0x8180, 1, len(packed), 0, 0)
-    records = (b"\xc0\x0c" + struct.pack("!HHIH", kind, 1, 0, len(one)) + one for one in packed)
-    return head + query[12 : end + 5] + b"".join(records)
-
-
-def serve_names(server: socket.socket) -> None:
-    asked: dict[tuple[str, int], int] = {}
-    while True:
-        query, peer = server.recvfrom(4096)
-        server.sendto(reply(query, asked), peer)
 
 
 async def outcome(gate: Gate, url: str) -> list[str]:
@@ -96,19 +63,20 @@ async def through_channels(folders: list[Path], gate: Gate, port: int) -> int:
 
 
 def main() -> None:
-    raise_loopback()
-    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    server.bind(("127.0.0.53", 53))
-    threading.Thread(target=serve_names, args=[server], daemon=True).start()
-    canary = Canary("127.0.0.1")
-    gate = Gate(Policy(plain_http=True, allowed_ports=frozenset({canary.port})))
-    ends = {name: asyncio.run(outcome(gate, f"http://{name}:{canary.port}/")) for name in ANSWERS}
+    raise_loopback(*INSIDE)
+    NameServer().answers.update(ANSWERS)
+    first = Canary("127.0.0.1")
+    canaries = [first, *(Canary(address, first.port) for address in ("::1", *INSIDE))]
+    assert sum(canary.is_heard() for canary in canaries) == 2 + len(INSIDE)
+    gate = Gate(Policy(plain_http=True, allowed_ports=frozenset({first.port})))
+    ends = {name: asyncio.run(outcome(gate, f"http://{name}:{first.port}/")) for name in ANSWERS}
     with tempfile.TemporaryDirectory() as folder:
         folders = [Path(folder, str(number)) for number in range(1 + len(ANSWERS))]
         for each in folders:
             each.mkdir()
-        tried = asyncio.run(through_channels(folders, gate, canary.port))
-    found = {"ends": ends, "tried": tried, "connections": canary.connections()}
+        tried = asyncio.run(through_channels(folders, gate, first.port))
+    counted = sum(canary.connections() for canary in canaries)
+    found = {"ends": ends, "tried": tried, "connections": counted}
     sys.stdout.write(f"\n{json.dumps(found)}\n")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import case, delete, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tokenwatcher_server.alerts.alert import Alert
@@ -92,7 +92,7 @@ async def claim(connection: AsyncConnection, now_us: int, most: int) -> list[Del
             .values(next_attempt_at=now_us + CLAIMED_US)
         )
         if changed.rowcount == 1:
-            taken.append(_delivery(dict(row)))
+            taken.append(_delivery(dict(row) | {"next_attempt_at": now_us + CLAIMED_US}))
     return taken
 
 
@@ -111,17 +111,22 @@ async def next_due(connection: AsyncConnection) -> int | None:
 async def settle(
     connection: AsyncConnection, delivery: Delivery, attempt: Attempt, *, again_at: int | None
 ) -> None:
-    """Keep an attempt: sent where it was answered well, else tried again or given up."""
+    """Keep an attempt: sent where it was answered well, else tried again or given up.
+
+    Where somebody had it sent again meanwhile, a failure changes nothing of that.
+    """
     sent = attempt.error is None
     state = "sent" if sent else "dead" if again_at is None else "pending"
+    next_at = attempt.at if again_at is None else again_at
+    still_ours = or_(_deliveries.next_attempt_at == delivery.next_attempt_at, literal(sent))
     changed = await connection.execute(
         update(alert_deliveries)
         .where(_deliveries.id == delivery.id)
         .values(
-            state=state,
-            attempts=_deliveries.attempts + 1,  # somebody may have sent it again meanwhile
-            next_attempt_at=attempt.at if again_at is None else again_at,
-            sent_at=attempt.at if sent else None,
+            state=case((still_ours, state), else_=_deliveries.state),
+            attempts=_deliveries.attempts + 1,
+            next_attempt_at=case((still_ours, next_at), else_=_deliveries.next_attempt_at),
+            sent_at=attempt.at if sent else _deliveries.sent_at,
         )
         .returning(_deliveries.attempts)
     )
