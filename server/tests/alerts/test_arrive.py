@@ -20,6 +20,7 @@ from tokenwatcher_server.alerts.channels.channel import Channel
 from tokenwatcher_server.alerts.sealing import Seal
 from tokenwatcher_server.control.database import Database, control_url
 from tokenwatcher_server.control.migrate import migrate
+from tokenwatcher_server.web.pages.alerts import SHOWN
 
 # gpt-4o: $2.50 a million tokens in, so 400,000 of them are a dollar
 DOLLAR = {"provider": "openai", "model": "gpt-4o", "inputTokens": 400_000, "outputTokens": 0}
@@ -188,6 +189,35 @@ def test_a_receiver_that_is_gone_turns_its_channel_off(
     )
     [channel] = admin.get("/api/alert-channels").json()["channels"]
     assert channel["enabled"] is False
+
+
+def test_a_dead_letter_stays_on_the_page_however_many_come_after_it_and_is_sent_again(
+    admin: httpx.Client, workspace_id: str, receiver: Any
+) -> None:
+    channel = add_channel(admin, workspace_id, receiver.url)["channel"]["id"]
+    receiver.statuses = [302]
+    admin.post(f"/api/alert-channels/{channel}/test")
+    [dead] = _settled(admin)
+    for _ in range(SHOWN):
+        admin.post(f"/api/alert-channels/{channel}/test")
+    receiver.wait_for(1 + SHOWN)
+    newest = admin.get("/api/alert-deliveries", params={"limit": SHOWN}).json()["deliveries"]
+    assert dead["id"] not in [one["id"] for one in newest]
+    asked = {"state": "dead"}
+    [found] = admin.get("/api/alert-deliveries", params=asked).json()["deliveries"]
+    assert found == dead
+    page = admin.get("/alerts").text
+    again = f"/alerts/deliveries/{dead['id']}/retry"
+    assert again in page
+    assert "answered 302" in page
+    assert page.index(again) < page.index(newest[0]["id"])
+    form = {"csrf_token": admin.headers["X-CSRF-Token"]}
+    assert admin.post(again, data=form).status_code == 303
+    receiver.wait_for(2 + SHOWN)
+    ids = [headers["webhook-id"] for headers, _ in receiver.received]
+    assert ids[0] == ids[-1]
+    assert len(set(ids)) == 1 + SHOWN
+    assert admin.get("/api/alert-deliveries", params=asked).json()["deliveries"] == []
 
 
 def test_a_receiver_that_asks_for_patience_gets_it(

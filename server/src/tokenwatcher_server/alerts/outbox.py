@@ -1,7 +1,7 @@
 """What has to be delivered, in the control database: at least once, with every attempt kept."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from sqlalchemy import case, delete, insert, literal, or_, select, update
@@ -17,6 +17,9 @@ CLAIMED_US = 90 * MICROSECONDS
 taken again afterwards."""
 KEPT_US = 90 * DAY_US
 _deliveries = alert_deliveries.c
+
+
+DeliveryState = Literal["pending", "sent", "dead"]
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,14 +150,20 @@ async def send_again(connection: AsyncConnection, delivery_id: str, now_us: int)
 
 
 async def list_deliveries(
-    connection: AsyncConnection, workspaces: Sequence[str], limit: int
+    connection: AsyncConnection,
+    workspaces: Sequence[str],
+    limit: int,
+    state: DeliveryState | None = None,
 ) -> list[Delivery]:
+    """Newest first; of one state, if one is named."""
     query = (
         select(alert_deliveries)
         .where(_deliveries.workspace_id.in_(workspaces))
         .order_by(_deliveries.created_at.desc(), _deliveries.id.desc())
         .limit(limit)
     )
+    if state is not None:
+        query = query.where(_deliveries.state == state)
     return [_delivery(dict(row)) for row in (await connection.execute(query)).mappings()]
 
 

@@ -7,7 +7,7 @@ from litestar import Request, get, post
 from litestar.params import FromPath, FromQuery, QueryParameter
 
 from tokenwatcher_server.alerts import outbox
-from tokenwatcher_server.alerts.outbox import Attempt, Delivery
+from tokenwatcher_server.alerts.outbox import Attempt, Delivery, DeliveryState
 from tokenwatcher_server.control.audit import Entry
 from tokenwatcher_server.kernel.clock import iso
 from tokenwatcher_server.kernel.errors import not_found
@@ -54,10 +54,11 @@ async def list_deliveries(
     principal: Caller,
     workspaceId: FromQuery[str | None] = None,  # noqa: N803 - as the wire names it
     limit: Annotated[int, QueryParameter(ge=1, le=MOST_DELIVERIES)] = DEFAULT_DELIVERIES,
+    in_state: Annotated[DeliveryState | None, QueryParameter(name="state")] = None,
 ) -> ManyDeliveries:
     workspaces = await asked_workspaces(request, principal, workspaceId)
     async with services_of(request).database.reading() as connection:
-        found = await outbox.list_deliveries(connection, workspaces, limit)
+        found = await outbox.list_deliveries(connection, workspaces, limit, in_state)
         attempts = await outbox.attempts_of(connection, [one.id for one in found])
     return ManyDeliveries([_delivery_view(one, attempts[one.id]) for one in found])
 

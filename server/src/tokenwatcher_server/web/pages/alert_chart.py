@@ -8,6 +8,7 @@ import msgspec
 from tokenwatcher_server.alerts.preview import Day, Preview
 from tokenwatcher_server.alerts.rule import SCALE, Rule, Unit, text_of
 from tokenwatcher_server.alerts.wording import amount
+from tokenwatcher_server.kernel.clock import HOUR_US
 from tokenwatcher_server.kernel.period import day_of
 from tokenwatcher_server.usage.chart import HEIGHT, WIDTH, nice_ticks
 from tokenwatcher_server.usage.text import count_short, day_text, duration, money_short
@@ -70,7 +71,7 @@ def preview_chart(rule: Rule, preview: Preview) -> PreviewChart:
     fired_on = {day_of(one.at - 1, zone) for one in preview.fired}
     rows = tuple(
         PreviewRow(
-            bucket_name(one.at - 1, "hour" if rule.watched.window in _BY_HOUR else "day", zone),
+            _when(one.at, zone, by_hour=rule.watched.window in _BY_HOUR),
             one.step,
             amount(text_of(one.value, unit), unit),
             amount(text_of(rule.level(one.step), unit), unit),
@@ -116,6 +117,13 @@ def preview_chart(rule: Rule, preview: Preview) -> PreviewChart:
 
 
 _BY_HOUR = frozenset({"hour", "last hour"})
+
+
+def _when(at: int, zone: ZoneInfo, *, by_hour: bool) -> str:
+    """The hour or day that ended then."""
+    if by_hour:
+        return bucket_name((at - 1) // HOUR_US * HOUR_US, "hour", zone)
+    return bucket_name(at - 1, "day", zone)
 
 
 def _said(preview: Preview) -> str:

@@ -20,6 +20,7 @@ from tokenwatcher_server.web.pages.alert_form import (
     STEPS,
     TYPES,
     UNITS,
+    ZONES,
     Filled,
     change_body,
     filled_from,
@@ -54,6 +55,7 @@ class AlertEditor(msgspec.Struct, frozen=True, kw_only=True):
     types: Names = TYPES
     steps: Names = STEPS
     mutes: Names = MUTES
+    zones: tuple[str, ...] = ZONES
 
     @property
     def path(self) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
+from zoneinfo import available_timezones
 
 import msgspec
 from litestar.datastructures import FormMultiDict
@@ -26,6 +27,10 @@ MUTES: Final[Names] = (
     ("86400", "mute for a day"),
     ("604800", "mute for a week"),
 )
+ZONES: Final = ("UTC", *sorted(zone for zone in available_timezones() if zone.startswith(
+    ("Africa/", "America/", "Asia/", "Atlantic/", "Australia/", "Europe/", "Indian/", "Pacific/")
+)))  # fmt: skip
+"""Those that people live in, of the time zone database; any other may be written too."""
 UNITS: Final[Mapping[str, str]] = {
     "usd": "US dollars",
     "tokens": "tokens",

@@ -55,6 +55,7 @@ class AlertsPage(msgspec.Struct, frozen=True, kw_only=True):
     channels: tuple[ChannelView, ...]
     history: tuple[AlertView, ...]
     deliveries: tuple[DeliveryView, ...]
+    """Those that were given up first, for they need a person."""
     workspaces: Names
     """Where the viewer may change alerts."""
     kinds: Names
@@ -71,6 +72,9 @@ class AlertsPage(msgspec.Struct, frozen=True, kw_only=True):
     def rotated(self) -> bool:
         """Whether the channel of `made` was there before."""
         return self.made is not None and self.made.warning == ROTATED
+
+    def how_many(self, state: str) -> int:
+        return sum(one.state == state for one in self.deliveries)
 
     def channel_name(self, channel_id: str) -> str:
         return next((one.name for one in self.channels if one.id == channel_id), "a channel")
@@ -179,28 +183,30 @@ async def _answer(
     given: Given = Given(),  # noqa: B008 - it is frozen
 ) -> Response[str]:
     services, principal = services_of(request), viewer.principal
+    now_us = services.clock.now_us()
     async with services.database.reading() as connection:
         rules = await list_rules(connection, principal.scope.workspaces)
     measured = await api.measured_rules(request, rules)
     told: History = await action(api.alert_history)(request, principal, None, SHOWN)
-    channels, sent = ManyChannels([]), ManyDeliveries([])
+    channels, sent, dead = ManyChannels([]), ManyDeliveries([]), ManyDeliveries([])
     if principal.may("alerts.change"):
         holding = principal.coming_for("alerts.change")
         channels = await action(channels_api.list_channels)(request, holding, None)
-        sent = await action(deliveries_api.list_deliveries)(request, holding, None, SHOWN)
+        listed = action(deliveries_api.list_deliveries)
+        sent = await listed(request, holding, None, SHOWN)
+        dead = await listed(request, holding, None, SHOWN, "dead")
     page = AlertsPage(
-        rules=tuple(rule_row(viewer, one) for one in measured),
+        rules=tuple(rule_row(viewer, one, now_us) for one in measured),
         channels=tuple(channels.channels),
         history=tuple(told.history),
-        deliveries=tuple(sent.deliveries),
+        deliveries=(*dead.deliveries, *(one for one in sent.deliveries if one.state != "dead")),
         workspaces=tuple(one for one in viewer.workspaces if may_change(viewer, one[0])),
         kinds=tuple(one for one in KINDS if one[0] != "email" or services.settings.smtp_host),
         made=made,
         refused=refused,
         given=given,
     )
-    moment = Moment(services.clock.now_us(), None)
-    return answer_page(request, moment, "alerts.html", viewer, page)
+    return answer_page(request, Moment(now_us, None), "alerts.html", viewer, page)
 
 
 ROUTES = (

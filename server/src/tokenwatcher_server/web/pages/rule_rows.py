@@ -6,6 +6,7 @@ from tokenwatcher_server.alerts.rule import Rule
 from tokenwatcher_server.alerts.rules import list_rules
 from tokenwatcher_server.alerts.wording import WHAT, amount
 from tokenwatcher_server.events.query import Scope
+from tokenwatcher_server.kernel.clock import iso
 from tokenwatcher_server.kernel.ids import WorkspaceId
 from tokenwatcher_server.web.api.alert_views import MeasuredRule
 from tokenwatcher_server.web.api.alerts import measured_rules
@@ -31,9 +32,10 @@ class RuleRow(msgspec.Struct, frozen=True):
     """`calm`, `near` (80 % of the threshold) or `over`."""
     mine: bool
     """Whether the viewer may change it."""
+    muted_until: str | None = None
 
 
-def rule_row(viewer: Viewer, measured: MeasuredRule) -> RuleRow:
+def rule_row(viewer: Viewer, measured: MeasuredRule, now_us: int) -> RuleRow:
     rule, now = measured.alert, measured.now
     names = dict(viewer.workspaces) | {str(key): name for key, name in viewer.projects}
     percent = now.percent or 0
@@ -46,6 +48,7 @@ def rule_row(viewer: Viewer, measured: MeasuredRule) -> RuleRow:
         width=min(BAR_WIDTH, BAR_WIDTH * percent // 100),
         level="over" if percent >= 100 else "near" if percent >= 80 else "calm",
         mine=may_change(viewer, rule.workspace_id),
+        muted_until=rule.muted_until if (rule.muted_until or "") > iso(now_us) else None,
     )
 
 
@@ -73,6 +76,7 @@ async def budget_rows(
     request: AnyRequest, viewer: Viewer, rules: list[Rule]
 ) -> tuple[RuleRow, ...]:
     """Budgets with what is spent of them, those nearest to their threshold first."""
+    now_us = services_of(request).clock.now_us()
     measured = await measured_rules(request, rules) if rules else []
     measured.sort(key=lambda one: -(one.now.percent or 0))
-    return tuple(rule_row(viewer, one) for one in measured[:MOST_BUDGETS])
+    return tuple(rule_row(viewer, one, now_us) for one in measured[:MOST_BUDGETS])
