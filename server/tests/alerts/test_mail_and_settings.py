@@ -1,6 +1,7 @@
 """Alerts by e-mail, to PagerDuty, and to the Slack channel that the settings name."""
 
 import json
+import quopri
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -72,7 +73,8 @@ def test_a_test_alert_arrives_by_mail(new_instance: Callable[..., Any], inbox: M
     assert recipients == ["ops@example.com"]
     assert "Test: [test] Chat <b>: spend today" in content
     assert "<strong>[test] Chat &lt;b&gt;:" in content
-    assert "https://tokens.example.com/alerts" in content
+    read = quopri.decodestring(content.encode()).decode()
+    assert f'href="https://tokens.example.com/alerts/{rule_id}"' in read
     assert (delivery["state"], delivery["attempts"][0]["status"]) == ("sent", 250)
 
 

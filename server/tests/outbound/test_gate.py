@@ -1,6 +1,7 @@
 """The gate against a real TLS server: what is sent, how it ends, and where it never goes."""
 
 import asyncio
+import gzip
 import ssl
 import time
 from collections.abc import Sequence
@@ -152,6 +153,25 @@ def test_a_slow_server_is_left_when_its_time_is_up(
     with pytest.raises(NotSent, match="took too long"):
         answer_of(receive, talk, trust, timeout_seconds=0.5)
     assert time.monotonic() - started < 3
+
+
+def test_what_is_packed_stays_packed(receive: Receive, trust: ssl.SSLContext) -> None:
+    bomb = gzip.compress(b"0" * 50_000_000)
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(bomb)}\r\n\r\n"
+    answer, [request] = answer_of(receive, says(head.encode(), bomb), trust)
+    assert answer.body == bomb[:LARGEST_ANSWER]
+    assert b"Accept-Encoding: identity\r\n" in request
+
+
+def test_a_server_that_switches_protocols_has_given_no_good_answer(
+    receive: Receive, trust: ssl.SSLContext
+) -> None:
+    talk = says(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n")
+    try:
+        answer, _ = answer_of(receive, talk, trust)
+    except NotSent:
+        return
+    assert answer.status == 101
 
 
 def test_an_answer_that_is_no_http_is_no_answer(receive: Receive, trust: ssl.SSLContext) -> None:

@@ -11,7 +11,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from server.tests.outbound.conftest import Canary
 from server.tests.outbound.mail_server import MailServer as Inbox
+from server.tests.outbound.test_forbidden import HOSTS
+from tokenwatcher_server.kernel.errors import AppError
 from tokenwatcher_server.outbound.errors import NotSent, TargetRefused
 from tokenwatcher_server.outbound.mail import Letter, Mail, MailServer, is_email_address, message_of
 from tokenwatcher_server.outbound.networks import Address
@@ -170,6 +173,33 @@ def test_a_mail_server_inside_a_network_is_not_even_connected_to(
         with pytest.raises(TargetRefused):
             send(canary.port, trust, policy=ALLOWED, resolving=resolving)
     assert canary.connections() == 0
+
+
+def test_no_spelling_of_a_forbidden_mail_server_is_connected_to(trust: ssl.SSLContext) -> None:
+    canaries = [Canary("127.0.0.1")]
+    canaries.append(Canary("::1", canaries[0].port))
+    port = canaries[0].port
+
+    async def tried(host: str) -> Exception | None:
+        server = MailServer(host=host, port=port, sender="tokenwatcher@example.com")
+        try:
+            await Mail(Policy(), server, timeout_seconds=3, tls=trust).send(LETTER)
+        except (NotSent, AppError) as error:
+            return error
+        return None
+
+    async def all_tried() -> list[Exception | None]:
+        spelled = [*HOSTS, *(host.strip("[]") for host in HOSTS)]
+        return [await tried(host) for host in spelled if host.strip(":")]
+
+    try:
+        found = asyncio.run(all_tried())
+        assert len(found) > 200
+        assert None not in found
+        assert sum(canary.connections() for canary in canaries) == 0
+    finally:
+        for canary in canaries:
+            canary.close()
 
 
 def test_a_subject_can_not_add_a_header() -> None:

@@ -10,7 +10,10 @@ import random
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
+import msgspec
+
 from tokenwatcher_server.alerts import outbox
+from tokenwatcher_server.alerts.alert import Alert
 from tokenwatcher_server.alerts.channel_store import open_channel, switch_channel
 from tokenwatcher_server.alerts.channels import KINDS
 from tokenwatcher_server.alerts.channels.channel import Channel
@@ -127,7 +130,8 @@ class Deliveries:
 
     async def _send(self, delivery: Delivery, channel: Channel) -> Answer:
         seconds = self._clock.now_us() // MICROSECONDS
-        message = KINDS[channel.kind](delivery.alert, channel, seconds)
+        leading = msgspec.structs.replace(channel, page=_page(channel, delivery.alert))
+        message = KINDS[channel.kind](delivery.alert, leading, seconds)
         if isinstance(message, Letter):
             if self._mail is None:
                 raise NotSent("This server has no mail server.", "SMTP_HOST is not set")
@@ -153,11 +157,18 @@ class Deliveries:
         return self._clock.now_us() + round(seconds * MICROSECONDS)
 
 
+def _page(channel: Channel, alert: Alert) -> str | None:
+    """Where people read on: the rule's own page; a channel's test has no rule behind it."""
+    if channel.page is None or alert.rule_id == channel.id:
+        return channel.page
+    return f"{channel.page}/{alert.rule_id}"
+
+
 def _complaint(status: int) -> str | None:
     if 200 <= status < 300:
         return None
-    said = f"The receiver answered {status}"
-    return f"{said}." if status >= 400 else f"{said}: redirects are not followed."
+    leads_elsewhere = ": redirects are not followed" if 300 <= status < 400 else ""
+    return f"The receiver answered {status}{leads_elsewhere}."
 
 
 def _asked(retry_after: str, now_us: int) -> int | None:

@@ -15,7 +15,8 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
     secrets: tuple[str, ...] = ()
     """What a webhook is signed with, the newest first; a key that goes into the message."""
     page: str | None = None
-    """Where people find the alert, if the server knows its own address."""
+    """Where people find the alerts, or the one that is told; None where the server doesn't know its
+    own address."""
 
 
 class Message(msgspec.Struct, frozen=True):
