@@ -15,10 +15,19 @@ from server.tests.alerts.test_arrive import DOLLAR, add_channel, add_rule
 RULES = 20
 
 
-@pytest.fixture
-def servers(new_instance: Callable[..., Any], receiver: Receiver, tmp_path: Path) -> list[Any]:
+@pytest.fixture(params=["a file", "PostgreSQL"])
+def servers(
+    new_instance: Callable[..., Any],
+    receiver: Receiver,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> list[Any]:
+    """Two of them: with the same control data, and on PostgreSQL with the same events too."""
+    url = f"sqlite+aiosqlite:///{tmp_path / 'shared.db'}"
+    if request.param == "PostgreSQL":
+        url = request.getfixturevalue("postgres").new_database()
     shared = {
-        "DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path / 'shared.db'}",
+        "DATABASE_URL": url,
         "DASHBOARD_SESSION_SECRET": "the same secret for both servers: 0123456789",
         "DASHBOARD_PASSWORD": PASSWORD,
         "WEBHOOK_ALLOWED_CIDRS": "127.0.0.1/32",
