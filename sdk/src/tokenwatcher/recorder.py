@@ -150,7 +150,12 @@ class Recorder:
         self._end_with_worker()
 
     def _end_with_worker(self) -> None:
-        """A `multiprocessing` worker ends without atexit; it has its own list of last things."""
+        """A worker of `multiprocessing` or Celery ends without atexit; each has its own way."""
+        if signals := sys.modules.get("celery.signals"):
+            mine = weakref.ref(self)
+            signals.worker_process_shutdown.connect(
+                lambda **_: _end(mine), weak=False, dispatch_uid=f"tokenwatcher-{id(self)}"
+            )
         package = sys.modules.get("multiprocessing")
         util = sys.modules.get("multiprocessing.util")
         if package is None or util is None or package.parent_process() is None:
@@ -171,6 +176,13 @@ def _spool(settings: Settings) -> Spool | None:
 
     key = settings.api_key or ""
     return spool_for(settings.spool_dir, settings.endpoint, key, settings.spool_max_bytes)
+
+
+def _end(recorder: weakref.ref[Recorder]) -> None:
+    """Send what a worker still has, if the client is still there."""
+    alive = recorder()
+    if alive is not None:
+        alive._at_exit()  # noqa: SLF001  # the hook of the same module
 
 
 def _renew(recorder: weakref.ref[Recorder]) -> None:

@@ -4,6 +4,7 @@ Afterwards the store holds what the apps recorded: every event, once, with its t
 """
 
 import asyncio
+import os
 import signal
 import socket
 import subprocess
@@ -182,6 +183,53 @@ def test_gunicorn_with_four_workers_forked_from_one_that_has_recorded(
         gunicorn.wait(30)
     assert len(workers) > 1
     assert stored(instance, "gunicorn") == (201, 1000 + sum(range(200)))
+
+
+CELERY_APP = """
+import os
+import tokenwatcher as tw
+from celery import Celery
+
+folders = ("data_folder_in", "data_folder_out", "control_folder")
+app = Celery("tasks", broker="filesystem://")
+app.conf.broker_transport_options = dict.fromkeys(folders, os.environ["QUEUE"])
+tw.init(api_key={key!r}, endpoint={endpoint!r}, flush_interval=600)
+if "IS_WORKER" in os.environ:
+    tw.track_manual("openai", "celery", 1000, 1)
+
+@app.task
+def call(number):
+    tw.track_manual("openai", "celery", number, 1)
+"""
+SEND = "import tasks; [tasks.call.delay(number) for number in range(200)]"
+
+
+@pytest.mark.slow
+def test_workers_of_celery_that_are_forked_renewed_and_stopped_lose_and_double_nothing(
+    instance: Any, stored: Stored, tmp_path: Path
+) -> None:
+    """Nothing is sent while they work: each has to send what it has before it ends."""
+    (tmp_path / "tasks.py").write_text(CELERY_APP.format(key=instance.key(), endpoint=instance.url))
+    queue = tmp_path / "queue"
+    queue.mkdir()
+    environment = os.environ | {"QUEUE": str(queue), "PYTHONWARNINGS": "ignore"}
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "celery", "-A", "tasks", "worker", "-c", "4", "-P", "prefork",
+         "--max-tasks-per-child", "20", "--loglevel", "ERROR",
+         "--without-gossip", "--without-mingle", "--without-heartbeat"],
+        cwd=tmp_path, env=environment | {"IS_WORKER": "1"}, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        send = [sys.executable, "-c", SEND]
+        subprocess.run(send, cwd=tmp_path, env=environment, check=True, timeout=60)
+        end = time.monotonic() + 60
+        while list(queue.glob("*.msg")):
+            assert time.monotonic() < end
+            time.sleep(0.1)
+    finally:
+        worker.terminate()
+        worker.wait(30)
+    assert stored(instance, "celery") == (201, 1000 + sum(range(200)))
 
 
 def free_port() -> int:
