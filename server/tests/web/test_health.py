@@ -11,6 +11,27 @@ def test_the_server_says_that_it_lives_and_can_commit(instance: Any) -> None:
         assert client.get("/readyz").json() == {"status": "ready"}
 
 
+def test_a_monitor_may_ask_without_wanting_a_body(instance: Any) -> None:
+    with instance.client() as client:
+        for path in ("/healthz", "/readyz"):
+            answer = client.head(path)
+            assert (answer.status_code, answer.content) == (200, b"")
+
+
+def test_a_schedule_of_an_older_deployment_is_answered_by_its_secret_alone(
+    new_instance: Any,
+) -> None:
+    secret = "Tf8-wQ2_nB5xVmK9pL4rYc7dHh3jGz0s"
+    running = new_instance(ROLLUP_REBUILD_SECRET=secret)
+    statuses = []
+    for bearer in (secret, secret[:-1], "é", running.key("--kind", "read"), running.key()):
+        with running.client() as schedule:
+            headers = {"Authorization": f"Bearer {bearer}".encode()}
+            answer = schedule.post("/api/admin/rebuild-rollups", headers=headers)
+            statuses.append(answer.status_code)
+    assert statuses == [200, 401, 401, 403, 403]
+
+
 def test_metrics_count_what_was_acknowledged_and_refused(instance: Any) -> None:
     with instance.client(instance.key()) as client:
         before = client.get("/metrics", headers={"Authorization": ""}).text

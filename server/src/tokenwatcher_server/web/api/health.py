@@ -4,7 +4,7 @@ from ipaddress import ip_address
 from typing import Any
 
 import msgspec
-from litestar import Request, Response, get
+from litestar import Request, Response, get, head
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
@@ -25,7 +25,21 @@ async def healthz() -> Health:
 
 @get("/readyz", summary="Whether an event could be committed now")
 async def readyz(request: Request[Any, Any, Any]) -> Health:
-    services = services_of(request)
+    await _check_ready(services_of(request))
+    return Health("ready")
+
+
+@head("/healthz", include_in_schema=False)
+async def healthz_head() -> None:
+    """Many monitors ask without wanting a body."""
+
+
+@head("/readyz", include_in_schema=False)
+async def readyz_head(request: Request[Any, Any, Any]) -> None:
+    await _check_ready(services_of(request))
+
+
+async def _check_ready(services: Services) -> None:
     if not await services.store.ready():
         raise unavailable("The event store can't commit now.", retry_after=5)
     try:
@@ -33,7 +47,6 @@ async def readyz(request: Request[Any, Any, Any]) -> Health:
             await connection.execute(text("SELECT 1"))
     except SQLAlchemyError:
         raise unavailable("The control database does not answer.", retry_after=5) from None
-    return Health("ready")
 
 
 @get("/metrics", summary="Counters in the Prometheus text format", include_in_schema=True)
@@ -63,4 +76,4 @@ async def _store_figures(services: Services) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-ROUTES = (healthz, readyz, metrics)
+ROUTES = (healthz, readyz, healthz_head, readyz_head, metrics)
