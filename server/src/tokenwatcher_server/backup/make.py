@@ -9,7 +9,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -24,12 +24,12 @@ from tokenwatcher_server.backup.manifest import (
     describe,
     write_manifest,
 )
+from tokenwatcher_server.backup.portions import portions
 from tokenwatcher_server.backup.totals import Totals
 from tokenwatcher_server.control.audit import Actor, Entry, record
 from tokenwatcher_server.control.database import Database
 from tokenwatcher_server.control.dump import dump
 from tokenwatcher_server.control.migrate import HEAD
-from tokenwatcher_server.events.event import PricedEvent
 from tokenwatcher_server.events.history import History
 from tokenwatcher_server.kernel.clock import iso
 from tokenwatcher_server.stores import Progress
@@ -61,7 +61,7 @@ async def make_backup(
             write_repricings(folder / REPRICINGS, repricings)
             files.append(describe(folder, REPRICINGS, "repricings", len(repricings)))
         totals = Totals(repricings)
-        for events in _portions(history):
+        for events in portions(history, EVENTS_A_FILE):
             totals.add(events)
             name = f"events-{len(files):06}.parquet"
             write_events(folder / name, events)
@@ -111,17 +111,6 @@ def new_folder(target: Path) -> Iterator[Path]:
         _make_durable(target.parent)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-
-
-def _portions(history: History) -> Iterator[Sequence[PricedEvent]]:
-    held: list[PricedEvent] = []
-    for commit in history.commits():
-        held += commit
-        if len(held) >= EVENTS_A_FILE:
-            yield held
-            held = []
-    if held:
-        yield held
 
 
 async def _write_control(path: Path, database: Database) -> dict[str, int]:

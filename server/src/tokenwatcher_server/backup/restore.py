@@ -1,48 +1,56 @@
-"""Restores a backup into an empty folder, and compares every total before it gets its name."""
+"""Restores a backup into an empty place, and compares every total before it can be used.
 
-from collections.abc import Awaitable, Callable
+A folder gets its name when it is whole. A database gets its control data last: without them no
+server takes it for an instance.
+"""
+
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import msgspec
+
 from tokenwatcher_server.backup.make import CONTROL, new_folder
 from tokenwatcher_server.backup.manifest import BackupRefused, Manifest, damage, read_manifest
+from tokenwatcher_server.backup.place import Place, refuse_used
 from tokenwatcher_server.backup.totals import differences, totals_of
 from tokenwatcher_server.control.audit import Actor, Entry, record
-from tokenwatcher_server.control.database import Database, control_url
 from tokenwatcher_server.control.dump import DumpRefused, load
 from tokenwatcher_server.events.store import EventStore, Stored
 from tokenwatcher_server.stores import Progress
 from tokenwatcher_server.stores.archive import read_events, read_repricings
 
-OpenStore = Callable[[Path], Awaitable[EventStore]]
-"""Opens the store in a folder."""
 MOST_NAMED = 5
 """Of the differences between a backup and what was restored from it."""
 
 
 async def restore(
     backup: Path,
-    target: Path,
+    target: Place,
     *,
-    open_store: OpenStore,
     actor: Actor,
     now_us: int,
     progress: Progress,
 ) -> Manifest:
-    """Make a data folder of a backup: there whole, equal to the backup in every total, or not.
+    """Make an instance of a backup: there whole, equal to the backup in every total, or not.
 
     Raises BackupRefused for a damaged or newer backup, and where the target is in use.
     """
     manifest = _sound(backup)
-    with new_folder(target) as folder:
-        await _fill(backup, manifest, folder, open_store, progress)
-        await _note(folder, manifest, backup, actor, now_us)
+    if target.database_url is not None:
+        await refuse_used(target)
+        await _fill(backup, manifest, target, progress)
+        await note(target, "backup.restore", str(backup), manifest.created_at, actor, now_us)
+        return manifest
+    with new_folder(target.folder) as folder:
+        draft = msgspec.structs.replace(target, folder=folder)
+        _copy_secret(backup, manifest, folder)
+        await _fill(backup, manifest, draft, progress)
+        await note(draft, "backup.restore", str(backup), manifest.created_at, actor, now_us)
     return manifest
 
 
-async def check(
-    backup: Path, *, scratch: Path | None, open_store: OpenStore, progress: Progress
-) -> Manifest:
+async def check(backup: Path, *, scratch: Path | None, progress: Progress) -> Manifest:
     """Prove a backup: restore it into a scratch folder, compare, and check the store's chain.
 
     `scratch` is where that folder is made, None for the system's own place for such.
@@ -50,8 +58,9 @@ async def check(
     """
     manifest = _sound(backup)
     with TemporaryDirectory(prefix="tokenwatcher-backup-", dir=scratch) as folder:
-        await _fill(backup, manifest, Path(folder), open_store, progress)
-        store = await open_store(Path(folder))
+        place = Place(Path(folder))
+        await _fill(backup, manifest, place, progress)
+        store = await place.store()
         try:
             found = await store.verify()
         finally:
@@ -64,32 +73,43 @@ async def check(
 def _sound(backup: Path) -> Manifest:
     manifest = read_manifest(backup)
     if found := damage(backup, manifest.files):
-        raise BackupRefused(f"{backup} is damaged: {_told(found)}.")
+        raise BackupRefused(f"{backup} is damaged: {told(found)}.")
     return manifest
 
 
-async def _fill(
-    backup: Path, manifest: Manifest, folder: Path, open_store: OpenStore, progress: Progress
-) -> None:
-    for secret in manifest.of_kind("secret"):
-        (folder / secret.name).write_bytes((backup / secret.name).read_bytes())
-        (folder / secret.name).chmod(0o600)
-    await _load_control(backup / CONTROL, folder)
-    store = await open_store(folder)
+async def _fill(backup: Path, manifest: Manifest, place: Place, progress: Progress) -> None:
+    store = await place.store()
     try:
+        if (await store.statistics())["events"]:
+            raise BackupRefused(
+                "There are events already where it is to be restored: name an empty place."
+            )
         await _load_events(backup, manifest, store, progress)
         found = differences(manifest.totals, await totals_of(store, manifest.totals))
     finally:
         await store.close()
     if found:
-        raise BackupRefused(f"What was restored is not what was backed up: {_told(found)}.")
+        raise BackupRefused(f"What was restored is not what was backed up: {told(found)}.")
+    with (backup / CONTROL).open("rb") as lines:
+        try:
+            await load_control(lines, place)
+        except DumpRefused as error:
+            raise BackupRefused(f"{backup / CONTROL}: {error}.") from None
 
 
-async def _note(folder: Path, manifest: Manifest, backup: Path, actor: Actor, now_us: int) -> None:
-    """Say in the restored audit log that it is a restored one."""
-    entry = Entry(action="backup.restore", object_kind="backup", object_name=str(backup),
-                  after={"createdAt": manifest.created_at})  # fmt: skip
-    database = Database(control_url(None, folder))
+def _copy_secret(backup: Path, manifest: Manifest, folder: Path) -> None:
+    for secret in manifest.of_kind("secret"):
+        (folder / secret.name).write_bytes((backup / secret.name).read_bytes())
+        (folder / secret.name).chmod(0o600)
+
+
+async def note(
+    place: Place, action: str, source: str, as_of: str, actor: Actor, now_us: int
+) -> None:
+    """Say in the audit log of what was made that it was made of something else."""
+    entry = Entry(action=action, object_kind="backup", object_name=source,
+                  after={"createdAt": as_of})  # fmt: skip
+    database = place.database()
     try:
         async with database.transaction() as connection:
             await record(connection, actor, entry, now_us)
@@ -97,13 +117,11 @@ async def _note(folder: Path, manifest: Manifest, backup: Path, actor: Actor, no
         await database.close()
 
 
-async def _load_control(dump: Path, folder: Path) -> None:
-    database = Database(control_url(None, folder))
+async def load_control(lines: Iterable[bytes], place: Place) -> None:
+    """Fill an empty control database. Raises DumpRefused."""
+    database = place.database()
     try:
-        with dump.open("rb") as lines:
-            await load(database, lines)
-    except DumpRefused as error:
-        raise BackupRefused(f"{dump}: {error}.") from None
+        await load(database, lines)
     finally:
         await database.close()
 
@@ -126,6 +144,6 @@ async def _load_events(
         raise BackupRefused(f"{backup} holds {done} events where it says {manifest.events}.")
 
 
-def _told(found: list[str]) -> str:
+def told(found: list[str]) -> str:
     more = f"; and {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
     return "; ".join(found[:MOST_NAMED]) + more

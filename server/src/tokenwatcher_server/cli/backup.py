@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
@@ -24,10 +25,12 @@ from tokenwatcher_server.cli.instance import (
 from tokenwatcher_server.cli.progress import progress_on
 from tokenwatcher_server.control.database import Database, control_url
 from tokenwatcher_server.control.migrate import migrate
-from tokenwatcher_server.events.store import EventStore, StoreUnavailable
+from tokenwatcher_server.events.store import StoreUnavailable
 from tokenwatcher_server.kernel.clock import SystemClock
 from tokenwatcher_server.kernel.errors import AppError, InstanceRefused
-from tokenwatcher_server.stores import Progress, open_history, open_store
+from tokenwatcher_server.stores import Progress, open_history
+
+Result = TypeVar("Result")
 
 
 class _Backup(Group):
@@ -98,9 +101,7 @@ def verify(source: Path, scratch: Path | None, *, as_json: bool) -> None:
     """Restore the backup in DIR into a scratch store, and compare every total."""
 
     async def work(progress: Progress) -> Manifest:
-        return await restoring.check(
-            source, scratch=scratch, open_store=open_restored, progress=progress
-        )
+        return await restoring.check(source, scratch=scratch, progress=progress)
 
     proved, seconds = run(work, "Restoring into a scratch store", hidden=as_json)
     if as_json:
@@ -113,20 +114,15 @@ def verify(source: Path, scratch: Path | None, *, as_json: bool) -> None:
     )
 
 
-async def open_restored(folder: Path) -> EventStore:
-    """The store that a backup is restored into."""
-    return await open_store(None, folder, SystemClock())
-
-
 def run(
-    work: Callable[[Progress], Awaitable[Manifest]], label: str, *, hidden: bool
-) -> tuple[Manifest, float]:
+    work: Callable[[Progress], Awaitable[Result]], label: str, *, hidden: bool
+) -> tuple[Result, float]:
     """Do the work under a progress bar; gives its result and how many seconds it took."""
     began = time.monotonic()
     try:
         with click.progressbar(length=1, label=label, hidden=hidden) as bar:
 
-            async def whole() -> Manifest:
+            async def whole() -> Result:
                 return await work(progress_on(bar))
 
             done = asyncio.run(whole())

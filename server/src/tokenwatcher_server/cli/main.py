@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "rollups": "Make the hourly sums that answer most questions anew.",
     "backup": "Copy the whole instance while it runs, and prove that the copy restores.",
     "restore": "Make an instance of a backup.",
+    "migrate-store": "Move the instance to a database, or from one to another.",
     "version": "Print the version.",
 }
 """Each lives in the module of its name, which is loaded when it is used: most are large."""
@@ -33,12 +34,13 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
+        name = cmd_name.replace("-", "_")
         gc.disable()  # nothing that is being imported is garbage: a fifth of a start is saved
-        module = import_module(f"tokenwatcher_server.cli.{cmd_name}")
+        module = import_module(f"tokenwatcher_server.cli.{name}")
         gc.freeze()  # nor will it be: looking through it again stops requests for a while
         gc.enable()
         atexit.register(gc.unfreeze)  # else DuckDB's binding takes what is frozen for leaks
-        command: click.Command = getattr(module, cmd_name)
+        command: click.Command = getattr(module, name)
         return command
 
     def format_commands(
