@@ -28,4 +28,6 @@ else
   # that have adapters are in an environment of their own (see test_versions.sh)
   run --ignore server/tests/browser --ignore sdk/tests/adapters
   run server/tests/browser
+  # the promises of the whole server once more, on PostgreSQL and with Redis
+  run server/tests/{web,promises,wire,alerts} server/tests/faults/test_kill.py --engine postgres
 fi

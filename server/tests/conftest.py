@@ -21,6 +21,7 @@ from click.testing import CliRunner
 from sqlalchemy import text
 
 from server.tests.postgres_server import Postgres
+from server.tests.redis_server import Redis
 from tokenwatcher_server.cli.main import main
 from tokenwatcher_server.control.database import Database, control_url
 
@@ -48,12 +49,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
-def engine(request: pytest.FixtureRequest) -> Callable[[], dict[str, str]]:
+def engine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[], dict[str, str]]]:
     """Gives the settings of a server of its own: an empty place for its data each time."""
     if request.config.getoption("--engine") == "embedded":
-        return dict
+        yield dict
+        return
     server: Postgres = request.getfixturevalue("postgres")
-    return lambda: {"DATABASE_URL": server.new_database(), "DASHBOARD_SESSION_SECRET": SECRET}
+    redis = Redis(tmp_path_factory.mktemp("redis"))
+    numbers = count()
+    yield lambda: {
+        "DATABASE_URL": server.new_database(),
+        "DASHBOARD_SESSION_SECRET": SECRET,
+        "REDIS_URL": redis.database(next(numbers)),
+    }
+    redis.stop()
 
 
 class Instance:
@@ -160,6 +171,14 @@ class Instance:
     def kill(self) -> None:
         self.process.kill()
         self.process.communicate()
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[Redis]:
+    """A Redis server that a test may stop and freeze."""
+    running = Redis(tmp_path)
+    yield running
+    running.stop()
 
 
 @pytest.fixture(scope="session")

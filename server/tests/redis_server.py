@@ -4,11 +4,10 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-import pytest
+DATABASES = 2_000
 
 
 class Redis:
@@ -18,7 +17,7 @@ class Redis:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
-        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.url = self.database(0)
         self._folder = folder
         self.start()
 
@@ -27,7 +26,16 @@ class Redis:
         assert package is not None
         assert package.origin is not None
         binary = Path(package.origin).parent / "bin" / "redis-server"
-        options = ["--port", str(self.port), "--save", "", "--bind", "127.0.0.1"]
+        options = [
+            "--databases",
+            str(DATABASES),
+            "--port",
+            str(self.port),
+            "--save",
+            "",
+            "--bind",
+            "127.0.0.1",
+        ]
         self._process = subprocess.Popen(
             [str(binary), *options], cwd=self._folder, stdout=subprocess.DEVNULL
         )
@@ -39,6 +47,10 @@ class Redis:
             time.sleep(0.01)
         raise AssertionError("Redis did not start")
 
+    def database(self, number: int) -> str:
+        """The URL of one of its databases, of which there are DATABASES."""
+        return f"redis://127.0.0.1:{self.port}/{number}"
+
     def freeze(self) -> None:
         self._process.send_signal(signal.SIGSTOP)
 
@@ -48,10 +60,3 @@ class Redis:
     def stop(self) -> None:
         self._process.kill()
         self._process.wait()
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[Redis]:
-    running = Redis(tmp_path)
-    yield running
-    running.stop()
