@@ -5,6 +5,7 @@ from typing import Protocol
 
 import msgspec
 
+from tokenwatcher_server.events.erasure import Erasure
 from tokenwatcher_server.events.event import Cost, PricedEvent
 from tokenwatcher_server.events.query import EventFilter, Scope, UsageQuery, UsageRow
 from tokenwatcher_server.kernel.errors import InstanceRefused
@@ -111,6 +112,22 @@ class EventStore(Protocol):
 
         They are equal before and after, as they are written with the events. Gives how many
         events were summed; 0 where the store can't make them anew beside its other work.
+        """
+        ...
+
+    async def erase(self, erasures: Sequence[Erasure]) -> list[int]:
+        """Remove or change stored events for good, durable on return; says how many for each.
+
+        When it returns, what was erased is in no answer, in no copy and in none of the store's
+        files; what is left answers, verifies and can be copied as if the rest had never been. It
+        holds for all that was acknowledged before the call, and events go on being taken in.
+
+        An event that was removed as a person's is never stored again: sent once more, under its id
+        or as the same answer of its provider, it is a duplicate, whatever else it says. One that
+        was removed because it was old is forgotten, and new when it comes again.
+
+        Ended midway it is safe: what is done stays done, and the rest is done when it is asked for
+        again, or when the store is opened. Raises StoreUnavailable.
         """
         ...
 

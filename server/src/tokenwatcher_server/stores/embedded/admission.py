@@ -40,10 +40,17 @@ class Admission(Generic[Key]):
     """Sorts batches one after the other; a refused batch leaves no trace for the next.
 
     `stored` are the digests of those ids that the journal already holds, `answered` those
-    fingerprints that it holds.
+    fingerprints that it holds. `erased` are ids whose events were removed for good: whatever
+    comes under them is a duplicate.
     """
 
-    def __init__(self, stored: Mapping[Key, bytes], answered: Collection[bytes]) -> None:
+    def __init__(
+        self,
+        stored: Mapping[Key, bytes],
+        answered: Collection[bytes],
+        erased: Collection[Key] = (),
+    ) -> None:
+        self._erased = frozenset(erased)
         self._digests = dict(stored)
         self._answers = set(answered)
 
@@ -62,6 +69,7 @@ class Admission(Generic[Key]):
             len(set(keys)) == len(keys)
             and len(set(answers)) == len(answers)
             and self._digests.keys().isdisjoint(keys)
+            and self._erased.isdisjoint(keys)
             and self._answers.isdisjoint(answers)
         )
 
@@ -74,7 +82,9 @@ class Admission(Generic[Key]):
         of_each = zip(batch.keys, batch.digests, batch.answers, strict=True)
         for position, (key, digest, answer) in enumerate(of_each):
             held = self._digests.get(key) or digests.get(key)
-            if held is not None:
+            if key in self._erased:
+                duplicates.append(position)
+            elif held is not None:
                 (duplicates if held == digest else conflicts).append(position)
             elif answer is not None and (answer in self._answers or answer in answers):
                 duplicates.append(position)

@@ -11,11 +11,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 
 from tokenwatcher_server.events.store import StoreUnavailable
 from tokenwatcher_server.stores.embedded.chain import Link
 from tokenwatcher_server.stores.embedded.columns import Columns
-from tokenwatcher_server.stores.embedded.journal import JournalReader
+from tokenwatcher_server.stores.embedded.journal_reader import JournalReader
 from tokenwatcher_server.stores.embedded.prepare import prepare, read
 
 STEP_ROWS = 30_000
@@ -43,6 +44,7 @@ class Applier:
         self._waiting = 0
         self._stopping = False
         self._trouble: str | None = None
+        self._stepping = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="applier", daemon=True)
         self._thread.start()
 
@@ -82,6 +84,10 @@ class Applier:
             reason = f": {self._trouble}" if self._trouble else ""
             raise StoreUnavailable(f"the columns are {behind} commits behind the journal{reason}")
 
+    def paused(self) -> AbstractContextManager[bool]:
+        """Apply nothing for as long as the block lasts."""
+        return self._stepping
+
     def close(self) -> None:
         """Apply what is committed, then stop."""
         with self._changed:
@@ -92,7 +98,8 @@ class Applier:
     def _run(self) -> None:
         while self._await_work():
             try:
-                self._columns.apply(prepare(read(self._next_links()), self._columns.tag_slots))
+                with self._stepping:
+                    self._apply_next()
             except Exception as error:  # noqa: BLE001 - the journal is safe; the thread must live on
                 _log.exception("applying events to the columns failed; trying again")
                 with self._changed:
@@ -104,6 +111,10 @@ class Applier:
                 self._trouble = None
                 with self._changed:
                     self._changed.notify_all()
+
+    def _apply_next(self) -> None:
+        if links := self._next_links():  # else they were applied in a pause
+            self._columns.apply(prepare(read(links), self._columns.tag_slots))
 
     def _await_work(self) -> bool:
         """Wait for a step's worth; False when it is time to stop."""

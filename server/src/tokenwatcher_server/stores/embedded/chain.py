@@ -15,6 +15,7 @@ _HEADER = struct.Struct("<QBQQQ")
 class SegmentKind(IntEnum):
     EVENTS = 1
     REPRICING = 2
+    ERASURE = 3
 
 
 class Link(msgspec.Struct, frozen=True):
@@ -23,8 +24,9 @@ class Link(msgspec.Struct, frozen=True):
     sequence: int
     kind: SegmentKind
     rows: int
+    """Events or new prices that were acknowledged with it, or events that an erasure removed."""
     total: int
-    """Events up to and with this segment."""
+    """Events up to and with this segment, without those that an erasure before it removed."""
     committed_at: int
     hash: bytes
     body: bytes

@@ -20,6 +20,7 @@ from tokenwatcher_server.stores.embedded.schema import (
     PRICE_COLUMNS,
     STORED_COLUMNS,
 )
+from tokenwatcher_server.stores.embedded.shared_lock import SharedLock
 from tokenwatcher_server.stores.embedded.stamp import VERSION, ColumnsUnusable, stamp_of
 from tokenwatcher_server.stores.embedded.step import EventStep, Table
 from tokenwatcher_server.stores.embedded.time_limit import TimeLimit
@@ -53,9 +54,16 @@ class Columns:
     def __init__(
         self, path: Path, spill: Path, *, threads: int, question_seconds: float = QUESTION_SECONDS
     ) -> None:
+        self._path, self._settings = path, _config(spill, threads)
+        self._open()
+        self._users = SharedLock()
+        self._time_limit = TimeLimit(question_seconds)
+
+    def _open(self) -> None:
+        path = self._path
         fresh = not path.exists()
         try:
-            self._connection = duckdb.connect(str(path), config=_config(spill, threads))
+            self._connection = duckdb.connect(str(path), config=self._settings)
         except duckdb.Error as error:
             raise ColumnsUnusable(f"it can't be opened: {error}") from None
         try:
@@ -69,7 +77,6 @@ class Columns:
         except BaseException:
             self._connection.close()
             raise
-        self._time_limit = TimeLimit(question_seconds)
 
     @property
     def tag_slots(self) -> dict[str, int]:
@@ -116,13 +123,14 @@ class Columns:
     @contextmanager
     def snapshot(self) -> Iterator["Snapshot"]:
         """The events of one moment, for questions that may take as long as they need."""
-        cursor = self._connection.cursor()
-        try:
-            cursor.execute("begin")
-            yield Snapshot(cursor, *_slots(cursor))
-            cursor.execute("commit")
-        finally:
-            cursor.close()
+        with self._users.together():
+            cursor = self._connection.cursor()
+            try:
+                cursor.execute("begin")
+                yield Snapshot(cursor, *_slots(cursor))
+                cursor.execute("commit")
+            finally:
+                cursor.close()
 
     @contextmanager
     def limited_snapshot(self) -> Iterator["Snapshot"]:
@@ -133,9 +141,26 @@ class Columns:
             except duckdb.InterruptException:
                 raise QuestionTooLong from None
 
+    def take_over(self, path: Path) -> None:
+        """Go on with another columns file, which is put in the place of this one.
+
+        Questions wait for it; `apply` must not be called meanwhile.
+        """
+        with self._users.alone():
+            self._connection.close()
+            remove_columns(self._path)
+            path.replace(self._path)
+            self._open()
+
     def close(self) -> None:
         self._time_limit.close()
         self._connection.close()
+
+
+def remove_columns(path: Path) -> None:
+    """Remove a columns file and its log."""
+    path.unlink(missing_ok=True)
+    path.with_name(path.name + ".wal").unlink(missing_ok=True)
 
 
 _INSERT = (

@@ -33,6 +33,19 @@ class StoreFiles(msgspec.Struct, frozen=True):
         return self.folder / "events.tmp"
 
     @property
+    def new_columns(self) -> Path:
+        """Where the columns are made anew, beside the old ones."""
+        return self.folder / "events.new"
+
+    @property
+    def new_responses(self) -> Path:
+        return self.folder / "events.responses.new"
+
+    @property
+    def new_spill(self) -> Path:
+        return self.folder / "events.new.tmp"
+
+    @property
     def lock(self) -> Path:
         return self.folder / "events.lock"
 

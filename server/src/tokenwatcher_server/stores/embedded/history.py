@@ -6,10 +6,11 @@ from itertools import islice
 from tokenwatcher_server.events.event import PricedEvent
 from tokenwatcher_server.events.store import Repricing, StoreRefused
 from tokenwatcher_server.events.tokens import Tokens
-from tokenwatcher_server.stores.embedded.chain import GENESIS, Link, SegmentKind, holds
+from tokenwatcher_server.stores.embedded.chain import Link, SegmentKind
 from tokenwatcher_server.stores.embedded.files import StoreFiles
 from tokenwatcher_server.stores.embedded.identity import pack_ids
-from tokenwatcher_server.stores.embedded.journal import JournalReader
+from tokenwatcher_server.stores.embedded.journal_reader import JournalReader
+from tokenwatcher_server.stores.embedded.notes import Notes, Walk
 from tokenwatcher_server.stores.embedded.scatter import (
     EVENT_NAMES,
     REPRICING_NAMES,
@@ -40,7 +41,7 @@ class EmbeddedHistory:
     def commits(self) -> Iterator[Sequence[PricedEvent]]:
         for link in self._links():
             if link.kind is SegmentKind.EVENTS:
-                yield self._events(decode(link.body))
+                yield self._events(link)
 
     def repricings(self) -> Iterator[Sequence[Repricing]]:
         for link in self._links():
@@ -51,34 +52,48 @@ class EmbeddedHistory:
         self._reader.close()
 
     def _links(self) -> Iterator[Link]:
-        before, last = GENESIS, 0
-        while last < self._head.sequence:
-            for link in list(islice(self._reader.links(last), LINKS_AT_ONCE)):
-                if link.sequence != last + 1 or not holds(before, link):
-                    raise StoreRefused(
-                        f"{self._files.journal}: commit {last + 1} is not what was acknowledged;"
-                        " `tokenwatcher store verify` says more"
-                    )
-                before, last = link.hash, link.sequence
-                yield link
-                if last == self._head.sequence:
+        notes = Notes()
+        walk = Walk(notes)
+        while walk.sequence < self._head.sequence:
+            with self._reader.moment():
+                links = list(islice(self._reader.links(walk.sequence), LINKS_AT_ONCE))
+                self._reader.read_notes(notes)
+            for link in links:
+                if link.sequence > self._head.sequence:
                     return
+                if walk.follow(link) is not None:
+                    raise self._refused(f"commit {link.sequence} is not what was acknowledged")
+                yield link
+            if not links:
+                return
 
-    def _events(self, segment: Segment) -> list[PricedEvent]:
+    def _events(self, link: Link) -> list[PricedEvent]:
+        try:
+            return self._with_digests(link)
+        except KeyError:
+            pass
+        with self._reader.moment():  # some of them may have been erased a moment ago
+            now = self._reader.link(link.sequence)
+            try:
+                return [] if now is None else self._with_digests(now)
+            except KeyError:
+                raise self._refused("an acknowledged event's id is not known any more") from None
+
+    def _with_digests(self, link: Link) -> list[PricedEvent]:
+        segment = decode(link.body)
         columns = {name: segment.values(name) for name in EVENT_NAMES}
         return scatter(columns | {"content_digest": self._digests(columns)})
+
+    def _refused(self, fault: str) -> StoreRefused:
+        return StoreRefused(
+            f"{self._files.journal}: {fault}; `tokenwatcher store verify` says more"
+        )
 
     def _digests(self, columns: Mapping[str, Values]) -> list[bytes]:
         workspaces, packed = columns["workspace_id"], pack_ids(columns["id"])
         keys = [(self._numbers[each], one) for each, one in zip(workspaces, packed, strict=True)]
         held = self._reader.find(keys)
-        try:
-            return [held[key].digest for key in keys]
-        except KeyError:
-            raise StoreRefused(
-                f"{self._files.journal}: an acknowledged event's id is not known any more;"
-                " `tokenwatcher store verify` says more"
-            ) from None
+        return [held[key].digest for key in keys]
 
 
 def _repricings(segment: Segment) -> list[Repricing]:

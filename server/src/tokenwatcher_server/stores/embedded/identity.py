@@ -9,6 +9,7 @@ import msgspec
 from tokenwatcher_server.events.event import Event
 
 ID_BYTES = 16
+_WORKSPACE_BYTES = 8
 FINGERPRINT_BYTES = 12
 LEAST_RESPONSE_ID = 16
 """Shorter response ids prove nothing: some providers send a constant."""
@@ -84,3 +85,17 @@ def answer_fingerprint(
 ) -> bytes:
     said = _encoder.encode((workspace, provider, response_id, tokens))
     return blake2b(said, digest_size=FINGERPRINT_BYTES).digest()
+
+
+def erased_id(workspace: int, packed: bytes) -> bytes:
+    """The mark by which a removed event's id is known again, and from which it can't be read."""
+    return _mark(workspace.to_bytes(_WORKSPACE_BYTES) + packed)
+
+
+def erased_answer(answer: bytes) -> bytes:
+    """The same for the fingerprint of a provider's answer."""
+    return _mark(answer)
+
+
+def _mark(erased: bytes) -> bytes:
+    return blake2b(erased, digest_size=ID_BYTES, person=b"erased").digest()

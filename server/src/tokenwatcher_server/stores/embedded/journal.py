@@ -7,55 +7,39 @@ statement, so each statement here handles a whole group in one step.
 
 import shutil
 import sqlite3
-import struct
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from importlib.resources import files as package_files
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
 
-from tokenwatcher_server.events.store import StoreRefused, StoreUnavailable
+from tokenwatcher_server.events.store import StoreUnavailable
 from tokenwatcher_server.kernel.clock import Clock
+from tokenwatcher_server.stores.embedded import journal_file
 from tokenwatcher_server.stores.embedded.admission import IdKey
-from tokenwatcher_server.stores.embedded.chain import GENESIS, Link, SegmentKind, link_hash
-from tokenwatcher_server.stores.embedded.files import touch_private
+from tokenwatcher_server.stores.embedded.chain import Link, SegmentKind, link_hash
+from tokenwatcher_server.stores.embedded.journal_file import connect
+from tokenwatcher_server.stores.embedded.journal_reader import (
+    POSITIONS,
+    SEGMENT,
+    Head,
+    Held,
+    find_ids,
+    read_head,
+)
 
-APPLICATION_ID = 0x54574A4C
-VERSION = 1
 RESERVE_BYTES = 96 * 1024 * 1024
 """Kept free on the disk: what was acknowledged must still fit into the columns, so that questions
 go on being answered while a full disk takes nothing new. Both databases write anew, when they fold
 their logs in, what lies there: 32 MB each, and as much again while that lasts."""
-_HEADER_BYTES = 100
 DIGEST_BYTES = 16
-_SEGMENT = "sequence, kind, rows, total, committed_at, hash, body"
-
-# position n of a packed run of 16-byte values, for n below the last parameter
-_POSITIONS = "with recursive n(i) as (select 0 union all select i + 1 from n where i + 1 < ?3)"
-_FIND_IDS = (
-    _POSITIONS + " select n.i, ids.digest, ids.sequence from n cross join ids"
-    " on ids.workspace = ?1 and ids.id = substr(?2, n.i * 16 + 1, 16)"
-)
 _ADD_IDS = (
-    _POSITIONS + " insert into ids select"
+    POSITIONS + " insert into ids select"
     " ?1, substr(?2, i * 16 + 1, 16), substr(?4, i * 16 + 1, 16), ?5 from n"
 )
-
-
-class Held(msgspec.Struct, frozen=True, gc=False):
-    """What the journal knows of an id."""
-
-    digest: bytes
-    sequence: int
-
-
-class Head(msgspec.Struct, frozen=True):
-    """The end of the chain."""
-
-    sequence: int = 0
-    total: int = 0
-    hash: bytes = GENESIS
+_FIND_ERASED = (
+    POSITIONS + " select n.i from n cross join erased on erased.mark = substr(?2, n.i * 16 + 1, 16)"
+)
 
 
 class NewEvents(msgspec.Struct, frozen=True):
@@ -64,6 +48,23 @@ class NewEvents(msgspec.Struct, frozen=True):
     rows: int
     body: bytes
     ids: dict[int, list[tuple[bytes, bytes]]]
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What a step of an erasure does to what is stored."""
+
+    events: int
+    """That it removes."""
+    note: bytes
+    """What the chain says of it."""
+    bodies: Sequence[tuple[int, bytes]]
+    """Segments that are changed, and what they are then."""
+    gone: Sequence[int]
+    """Segments of which nothing is left."""
+    ids: Sequence[IdKey]
+    """Those that are forgotten."""
+    marks: Sequence[bytes]
+    """By which they are known when they are sent again."""
 
 
 class Journal:
@@ -77,6 +78,10 @@ class Journal:
             self._connection.execute("select id, number from workspaces").fetchall()
         )
         self.head = read_head(self._connection)
+        self.has_erased = bool(self._connection.execute("select 1 from erased limit 1").fetchall())
+        self._path = path
+        with suppress(StoreUnavailable):  # what was erased just before a crash is in the log yet
+            journal_file.fold_in(self._connection)
 
     def workspace_numbers(self, workspace_ids: set[str]) -> dict[str, int]:
         """Give each workspace its number, for ever."""
@@ -113,6 +118,54 @@ class Journal:
         self._advance(link)
         return link
 
+    def erased(self, marks: Sequence[bytes]) -> set[bytes]:
+        """Which of these are those of removed events."""
+        if not marks:
+            return set()
+        found = self._connection.execute(
+            _FIND_ERASED, (None, b"".join(marks), len(marks))
+        ).fetchall()
+        return {marks[position] for (position,) in found}
+
+    def commit_erasure(self, change: Change) -> Link:
+        """Take out of the store what is erased, and note it in the chain, in one transaction."""
+        execute = self._connection.executemany
+        with self._transaction():
+            execute("update segments set body = ?2 where sequence = ?1", change.bodies)
+            execute("delete from segments where sequence = ?", [(one,) for one in change.gone])
+            execute("delete from ids where workspace = ? and id = ?", change.ids)
+            execute("insert or ignore into erased values (?)", [(one,) for one in change.marks])
+            link = self._add_segment(
+                SegmentKind.ERASURE, change.events, -change.events, change.note
+            )
+        self.has_erased = self.has_erased or bool(change.marks)
+        self._advance(link)
+        return link
+
+    def pending(self) -> bytes | None:
+        """The erasure that was begun and not finished."""
+        rows = self._connection.execute("select erasure from pending").fetchall()
+        return rows[0][0] if rows else None
+
+    def begin_erasure(self, erasure: bytes) -> None:
+        with self._transaction():
+            self._connection.execute("insert into pending values (?)", (erasure,))
+
+    def end_erasure(self, *, thoroughly: bool) -> None:
+        """Leave no byte of what was erased in the files, then forget the erasure itself.
+
+        With `thoroughly` the file is written anew, which takes all commits' time; without it
+        only once half of it is free. Raises StoreUnavailable, and then it is still pending.
+        """
+        try:
+            if thoroughly or journal_file.half_is_free(self._connection):
+                journal_file.write_anew(self._connection, self._path)
+            journal_file.fold_in(self._connection)
+            self._connection.execute("delete from pending")
+            journal_file.fold_in(self._connection)
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"the journal can't be cleaned up: {error}") from error
+
     def probe(self) -> None:
         """Write durably and take it back out. Raises StoreUnavailable where that fails."""
         with self._transaction():
@@ -138,7 +191,7 @@ class Journal:
             body=body,
         )
         self._connection.execute(
-            f"insert into segments ({_SEGMENT}) values (?, ?, ?, ?, ?, ?, ?)",
+            f"insert into segments ({SEGMENT}) values (?, ?, ?, ?, ?, ?, ?)",
             msgspec.structs.astuple(link),
         )
         return link
@@ -167,104 +220,3 @@ class Journal:
     def _roll_back(self) -> None:
         if self._connection.in_transaction:
             self._connection.execute("rollback")
-
-
-class JournalReader:
-    """Reads the chain beside the writer, on a connection of its own; one thread at a time."""
-
-    def __init__(self, path: Path) -> None:
-        self._connection = connect(path, create=False)
-        self._connection.execute("pragma query_only = on")
-
-    def head(self) -> Head:
-        return read_head(self._connection)
-
-    def links(self, after: int) -> Iterator[Link]:
-        """The segments behind a sequence number, in order."""
-        rows = self._connection.execute(
-            f"select {_SEGMENT} from segments where sequence > ? order by sequence",
-            (after,),
-        )
-        for sequence, kind, *rest in rows:
-            yield Link(sequence, SegmentKind(kind), *rest)
-
-    def hash_at(self, sequence: int) -> bytes | None:
-        if sequence == 0:
-            return GENESIS
-        rows = self._connection.execute(
-            "select hash from segments where sequence = ?", (sequence,)
-        ).fetchall()
-        return rows[0][0] if rows else None
-
-    def workspace_numbers(self) -> dict[str, int]:
-        return dict(self._connection.execute("select id, number from workspaces").fetchall())
-
-    def find(self, keys: Sequence[IdKey]) -> dict[IdKey, Held]:
-        return find_ids(self._connection, keys)
-
-    def close(self) -> None:
-        self._connection.close()
-
-
-def connect(path: Path, *, create: bool) -> sqlite3.Connection:
-    """Open the journal file. Raises StoreRefused where it isn't one that this version knows."""
-    try:
-        if create and not (path.exists() and path.stat().st_size):
-            touch_private(path)
-            _create(path)
-        _check_version(path)
-        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        connection.execute("pragma journal_mode = wal")
-        connection.execute("pragma synchronous = full")
-        connection.execute("pragma cache_size = -16000")
-        connection.execute("pragma busy_timeout = 10000")
-    except (sqlite3.Error, OSError) as error:
-        raise StoreRefused(
-            f"{path} can't be opened ({error}): put a backup in its place; nothing was changed"
-        ) from None
-    return connection
-
-
-def _create(path: Path) -> None:
-    script = package_files(__package__).joinpath("journal.sql").read_text(encoding="utf-8")
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.executescript(
-        f"begin; {script} pragma application_id = {APPLICATION_ID};"
-        f" pragma user_version = {VERSION}; commit;"
-    )
-    connection.close()
-
-
-def _check_version(path: Path) -> None:
-    """Read the file's header without opening the database, which could change it."""
-    with path.open("rb") as file:
-        header = file.read(_HEADER_BYTES)
-    if len(header) < _HEADER_BYTES or not header.startswith(b"SQLite format 3\0"):
-        raise StoreRefused(f"{path} is damaged: put a backup in its place; nothing was changed")
-    version, application = struct.unpack_from(">I4xI", header, 60)
-    if application != APPLICATION_ID:
-        raise StoreRefused(f"{path} is not a journal of TokenWatcher's; nothing was changed")
-    if version > VERSION:
-        raise StoreRefused(
-            f"{path} was written by a newer TokenWatcher (journal version {version}, this one "
-            f"knows {VERSION}): start that version again; nothing was changed"
-        )
-
-
-def read_head(connection: sqlite3.Connection) -> Head:
-    rows = connection.execute(
-        "select sequence, total, hash from segments order by sequence desc limit 1"
-    ).fetchall()
-    return Head(*rows[0]) if rows else Head()
-
-
-def find_ids(connection: sqlite3.Connection, keys: Sequence[IdKey]) -> dict[IdKey, Held]:
-    by_workspace: dict[int, list[bytes]] = {}
-    for workspace, packed in keys:
-        by_workspace.setdefault(workspace, []).append(packed)
-    found: dict[IdKey, Held] = {}
-    for workspace, ids in by_workspace.items():
-        rows = connection.execute(_FIND_IDS, (workspace, b"".join(ids), len(ids))).fetchall()
-        for position, digest, sequence in rows:
-            found[workspace, ids[position]] = Held(digest, sequence)
-    return found

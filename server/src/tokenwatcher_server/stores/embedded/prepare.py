@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from tokenwatcher_server.stores.embedded.chain import Link, SegmentKind
-from tokenwatcher_server.stores.embedded.segment import Segment, decode
+from tokenwatcher_server.stores.embedded.segment import NOTHING, Segment, decode
 from tokenwatcher_server.stores.embedded.step import EventStep, Table, event_step, price_step
 
 TAG_SLOTS = 24
@@ -35,7 +35,10 @@ class Prepared(msgspec.Struct, frozen=True):
 
 
 def read(links: Sequence[Link]) -> list[Read]:
-    return [(link, decode(link.body)) for link in links]
+    """Read their bodies; that of an erasure holds no rows."""
+    return [
+        (link, NOTHING if link.kind is SegmentKind.ERASURE else decode(link.body)) for link in links
+    ]
 
 
 def prepare(segments: Sequence[Read], tag_slots: Mapping[str, int]) -> Prepared:
@@ -46,7 +49,7 @@ def prepare(segments: Sequence[Read], tag_slots: Mapping[str, int]) -> Prepared:
     for kind, run in _runs(segments):
         if kind is SegmentKind.EVENTS:
             steps.append(event_step([(link.sequence, segment) for link, segment in run], slots))
-        else:  # one after the other: an event may be in several
+        elif kind is SegmentKind.REPRICING:  # one after the other: an event may be in several
             steps += [price_step(segment) for _, segment in run]
     last, _ = segments[-1]
     return Prepared(steps, Applied(last.sequence, last.total, last.hash), slots, promoted)

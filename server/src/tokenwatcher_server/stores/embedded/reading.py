@@ -1,5 +1,6 @@
 """Events read back from the columns: lists, one event, and the tag keys in use."""
 
+from itertools import compress
 from typing import Any
 
 from tokenwatcher_server.events.query import EventFilter, Scope
@@ -8,7 +9,7 @@ from tokenwatcher_server.kernel.clock import HOUR_US
 from tokenwatcher_server.stores.embedded.columns import Columns, Snapshot
 from tokenwatcher_server.stores.embedded.dialect import duckdb_dialect
 from tokenwatcher_server.stores.embedded.identity import pack_id, pack_ids
-from tokenwatcher_server.stores.embedded.journal import Held, JournalReader
+from tokenwatcher_server.stores.embedded.journal_reader import Held, JournalReader
 from tokenwatcher_server.stores.embedded.rows import selected, stored_events
 from tokenwatcher_server.stores.embedded.schema import ID_TEXT, STORED_COLUMNS
 from tokenwatcher_server.stores.sql import (
@@ -127,5 +128,8 @@ def _stored(
     packed = pack_ids([event_id for _, event_id in names])
     keys = [(numbers[name[0]], each) for name, each in zip(names, packed, strict=True)]
     held: dict[tuple[int, bytes], Held] = journal.find(keys)
+    # an event that is being erased may be in the columns yet, and is in the journal no more
+    known = [key in held for key in keys]
+    names, keys, rows = (list(compress(each, known)) for each in (names, keys, rows))
     digests = {name: held[key].digest for name, key in zip(names, keys, strict=True)}
     return stored_events(rows, slots, digests)

@@ -6,15 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from itertools import chain, islice
-from pathlib import Path
 
 from tokenwatcher_server.events.store import StoreRefused
 from tokenwatcher_server.stores.embedded.chain import Link
-from tokenwatcher_server.stores.embedded.columns import Columns
+from tokenwatcher_server.stores.embedded.columns import Columns, remove_columns
 from tokenwatcher_server.stores.embedded.damage import readable
 from tokenwatcher_server.stores.embedded.files import StoreFiles, claimed
 from tokenwatcher_server.stores.embedded.files import prepare as prepare_folder
-from tokenwatcher_server.stores.embedded.journal import JournalReader
+from tokenwatcher_server.stores.embedded.journal_reader import JournalReader
 from tokenwatcher_server.stores.embedded.prepare import Prepared, Read, prepare, read
 from tokenwatcher_server.stores.embedded.response_index import ResponseIndex
 from tokenwatcher_server.stores.embedded.stamp import (
@@ -59,11 +58,11 @@ def open_columns(
         columns = open_them()
     except ColumnsUnusable as unusable:
         _log.warning("%s is made anew from the journal: %s", files.columns.name, unusable)
-        _remove_columns(files.columns)
+        remove_columns(files.columns)
         columns = open_them()
     if journal.head().total - columns.applied.total > SILENT_ROWS:
         _log.warning("the events are put into %s from the journal", files.columns.name)
-        _fill(columns, journal, lambda _: None, progress or _log_progress)
+        fill(columns, journal, lambda _: None, progress or log_progress)
     return columns
 
 
@@ -78,32 +77,37 @@ def rebuild(files: StoreFiles, progress: Progress) -> int:
     if not files.journal.exists():
         raise StoreRefused(f"there is no journal in {files.folder}: nothing to make anew from")
     prepare_folder(files)
-    new = files.columns.with_suffix(".new")
+    new = files.new_columns
     with readable(), claimed(files), closing(JournalReader(files.journal)) as journal:
-        _remove_columns(new)
+        remove_columns(new)
         shutil.rmtree(files.responses)
         files.responses.mkdir(mode=0o700)
         with (
             closing(Columns(new, files.spill, threads=1)) as columns,
             closing(ResponseIndex(files.responses, journal.hash_at)) as responses,
         ):
-            numbers = journal.workspace_numbers()
-
-            def learn_all(segments: Sequence[Read]) -> None:
-                for link, segment in segments:
-                    learn(responses, link, segment, numbers)
-
-            _fill(columns, journal, learn_all, progress)
+            fill(columns, journal, learning(responses, journal), progress)
             total = columns.applied.total
-        _remove_columns(files.columns)
+        remove_columns(files.columns)
         new.replace(files.columns)
     return total
 
 
-def _fill(columns: Columns, journal: JournalReader, also: Learn, progress: Progress) -> None:
+def learning(responses: ResponseIndex, journal: JournalReader) -> Learn:
+    """What adds segments to a response index."""
+    numbers = journal.workspace_numbers()
+
+    def learn_all(segments: Sequence[Read]) -> None:
+        for link, segment in segments:
+            learn(responses, link, segment, numbers)
+
+    return learn_all
+
+
+def fill(columns: Columns, journal: JournalReader, also: Learn, progress: Progress) -> None:
     """Bring columns up to the journal: one thread prepares what the other one writes."""
     total = journal.head().total
-    steps = _steps(journal.links(columns.applied.sequence))
+    steps = _steps(journal.links_in_portions(columns.applied.sequence))
     with ThreadPoolExecutor(1, "rebuild") as ahead:
         prepared = _prepared(steps, columns.tag_slots, also, ahead)
         while stretch := list(islice(prepared, 1)):
@@ -142,10 +146,10 @@ def _stretch(prepared: Iterator[Prepared]) -> Iterator[Prepared]:
 def _reported(prepared: Iterator[Prepared], total: int, progress: Progress) -> Iterator[Prepared]:
     for each in prepared:
         yield each
-        progress(each.applied.total, total)
+        progress(min(each.applied.total, total), total)
 
 
-def _log_progress(done: int, total: int) -> None:
+def log_progress(done: int, total: int) -> None:
     if done == total or done % LOGGED_ROWS < STEP_ROWS:
         _log.warning("events made anew: %d of %d", done, total)
 
@@ -161,8 +165,3 @@ def _steps(links: Iterable[Link]) -> Iterator[list[Link]]:
             step, rows = [], 0
     if step:
         yield step
-
-
-def _remove_columns(path: Path) -> None:
-    path.unlink(missing_ok=True)
-    path.with_name(path.name + ".wal").unlink(missing_ok=True)

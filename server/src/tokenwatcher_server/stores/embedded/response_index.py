@@ -7,6 +7,7 @@ covers, and what no run covers is read from the journal again at the start.
 """
 
 import logging
+import shutil
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -53,12 +54,16 @@ class ResponseIndex:
     """Added to by the thread that commits, asked by any; a thread of its own writes the runs."""
 
     def __init__(self, folder: Path, hash_at: Callable[[int], bytes | None]) -> None:
-        self._folder = folder
+        self._folder, self._hash_at = folder, hash_at
+        self._changed = threading.Condition()
+        self._open()
+
+    def _open(self) -> None:
+        folder, hash_at = self._folder, self._hash_at
         self._runs = _open_runs(folder, hash_at)
         last = self._runs[-1].coverage if self._runs else Coverage(0, 0, bytes(32))
         self._newest = _Newest(last.last + 1, last.last, last.hash, 0, set())
         self._full: list[_Newest] = []
-        self._changed = threading.Condition()
         self._searched = False
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="response-index", daemon=True)
@@ -102,6 +107,13 @@ class ResponseIndex:
         newest.rows += rows
         if newest.rows >= RUN_ROWS or sequence - newest.first >= RUN_SEGMENTS:
             self._turn_over()
+
+    def take_over(self, folder: Path) -> None:
+        """Go on with the runs of another index, which is closed, in the place of these."""
+        self.close()
+        shutil.rmtree(self._folder)
+        folder.rename(self._folder)
+        self._open()
 
     def close(self) -> None:
         """Write what is in memory, so that the next start has nothing to read again."""

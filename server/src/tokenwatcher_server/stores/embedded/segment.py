@@ -12,7 +12,7 @@ differences to the one before. It is as compact for one event as for a thousand.
 import sys
 from array import array
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -93,6 +93,9 @@ class Segment(msgspec.Struct, frozen=True):
         if codes is None:
             return values[:1] * self.rows
         return [values[code] for code in codes.tolist()]
+
+
+NOTHING: Final = Segment(0, None, {}, None, [], {})
 
 
 def gather(events: Sequence[PricedEvent]) -> dict[str, Values]:

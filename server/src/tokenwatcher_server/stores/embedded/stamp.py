@@ -12,7 +12,7 @@ import msgspec
 
 from tokenwatcher_server.events.store import StoreRefused
 from tokenwatcher_server.stores.embedded.files import StoreFiles
-from tokenwatcher_server.stores.embedded.journal import Head, JournalReader
+from tokenwatcher_server.stores.embedded.journal_reader import Head, JournalReader
 from tokenwatcher_server.stores.embedded.prepare import Applied
 
 VERSION = 2

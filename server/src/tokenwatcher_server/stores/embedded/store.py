@@ -1,6 +1,7 @@
 """The embedded store: commits to the journal, answers from the columns."""
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
 
+from tokenwatcher_server.events.erasure import Erasure
 from tokenwatcher_server.events.event import PricedEvent
 from tokenwatcher_server.events.query import EventFilter, Scope, UsageQuery, UsageRow
 from tokenwatcher_server.events.store import (
@@ -24,21 +26,31 @@ from tokenwatcher_server.kernel.period import Period
 from tokenwatcher_server.stores.embedded import reading
 from tokenwatcher_server.stores.embedded.applier import Applier
 from tokenwatcher_server.stores.embedded.damage import readable
-from tokenwatcher_server.stores.embedded.files import StoreFiles, claimed, files_of, prepare
-from tokenwatcher_server.stores.embedded.journal import Journal, JournalReader
-from tokenwatcher_server.stores.embedded.rebuild import Progress, open_columns
+from tokenwatcher_server.stores.embedded.erase import Eraser
+from tokenwatcher_server.stores.embedded.files import StoreFiles, claimed, files_of
+from tokenwatcher_server.stores.embedded.files import prepare as prepare_folder
+from tokenwatcher_server.stores.embedded.journal import Journal
+from tokenwatcher_server.stores.embedded.journal_reader import JournalReader
+from tokenwatcher_server.stores.embedded.prepare import read
+from tokenwatcher_server.stores.embedded.rebuild import (
+    Progress,
+    learning,
+    log_progress,
+    open_columns,
+)
+from tokenwatcher_server.stores.embedded.renewal import Renewal
 from tokenwatcher_server.stores.embedded.response_index import ResponseIndex
-from tokenwatcher_server.stores.embedded.segment import decode
 from tokenwatcher_server.stores.embedded.stamp import refuse_what_the_journal_lacks
 from tokenwatcher_server.stores.embedded.usage import answer
 from tokenwatcher_server.stores.embedded.verify import verify
-from tokenwatcher_server.stores.embedded.writing import Writer, learn
+from tokenwatcher_server.stores.embedded.writing import Writer
 
 PATIENCE_SECONDS = 10.0
 """How long a question waits for the columns to reach the journal."""
 READERS = 4
 
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 
 
 class EmbeddedStore:
@@ -53,7 +65,7 @@ class EmbeddedStore:
     ) -> None:
         self._files = files
         with ExitStack() as stack:
-            prepare(files)
+            prepare_folder(files)
             stack.enter_context(claimed(files))
             refuse_what_the_journal_lacks(files)
             self._journal = Journal(files.journal, clock)
@@ -62,6 +74,8 @@ class EmbeddedStore:
             stack.callback(self._reader.close)
             self._lookups = JournalReader(files.journal)
             stack.callback(self._lookups.close)
+            self._upkeep = JournalReader(files.journal)
+            stack.callback(self._upkeep.close)
             self._columns = open_columns(
                 files,
                 self._reader,
@@ -79,6 +93,9 @@ class EmbeddedStore:
         self._writer = Writer(self._journal, self._responses, self._applier.announce)
         self._writing = ThreadPoolExecutor(1, "journal")
         self._reading = ThreadPoolExecutor(READERS, "query")
+        self._keeping_up = ThreadPoolExecutor(1, "upkeep")  # one erasure or check at a time
+        self._eraser = self._new_eraser(files)
+        self._finish_erasure(rebuilding)
 
     async def append(self, batches: Sequence[Sequence[PricedEvent]]) -> list[Outcome]:
         return await self._write(lambda: self._writer.append(batches))
@@ -108,11 +125,11 @@ class EmbeddedStore:
         """`tokenwatcher store rebuild` makes them anew, with all else that is derived."""
         return 0
 
+    async def erase(self, erasures: Sequence[Erasure]) -> list[int]:
+        return await self._keep_up(lambda: self._eraser.erase(erasures))
+
     async def verify(self) -> Verification:
-        extent = await self._write(self._responses.extent)
-        return await self._read(
-            lambda: verify(self._files.journal, self._columns, self._responses, extent)
-        )
+        return await self._keep_up(self._verify)
 
     async def ready(self) -> bool:
         try:
@@ -147,12 +164,45 @@ class EmbeddedStore:
 
         return await asyncio.get_running_loop().run_in_executor(self._reading, up_to_date)
 
+    async def _keep_up(self, work: Callable[[], T]) -> T:
+        def read() -> T:
+            with readable():
+                return work()
+
+        return await asyncio.get_running_loop().run_in_executor(self._keeping_up, read)
+
+    def _written(self, work: Callable[[], T]) -> T:
+        """Do something on the thread that commits, from another thread."""
+        return self._writing.submit(work).result()
+
+    def _verify(self) -> Verification:
+        extent = self._written(self._responses.extent)
+        self._applier.wait_for(self._journal.head.sequence, PATIENCE_SECONDS)
+        return verify(self._files.journal, self._columns, self._responses, extent)
+
+    def _new_eraser(self, files: StoreFiles) -> Eraser:
+        derived = (self._columns, self._responses, self._applier)
+        renewal = Renewal(files, self._upkeep, *derived)
+        return Eraser(self._journal, self._upkeep, *derived, renewal, self._written)
+
+    def _finish_erasure(self, progress: Progress | None) -> None:
+        """What was begun before a crash is finished before the first question."""
+        try:
+            self._eraser.finish(progress or log_progress)
+        except StoreUnavailable as error:
+            _log.error("an erasure is not finished, and is tried again with the next: %s", error)
+        except BaseException:
+            self._close()
+            raise
+
     def _catch_up_responses(self) -> None:
-        numbers = self._reader.workspace_numbers()
-        for link in self._reader.links(self._responses.covered):
-            learn(self._responses, link, decode(link.body), numbers)
+        learn_all = learning(self._responses, self._reader)
+        for link in self._reader.links_in_portions(self._responses.covered):
+            learn_all(read([link]))
 
     def _close(self) -> None:
+        self._eraser.stop()
+        self._keeping_up.shutdown()
         self._writing.shutdown()
         self._reading.shutdown()
         self._resources.close()

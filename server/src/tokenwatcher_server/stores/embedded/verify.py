@@ -16,11 +16,12 @@ from tokenwatcher_server.events.store import StoreUnavailable, Verification
 from tokenwatcher_server.events.tokens import INPUT_BUCKETS, OUTPUT_BUCKETS
 from tokenwatcher_server.kernel.clock import iso
 from tokenwatcher_server.stores.embedded import hours
-from tokenwatcher_server.stores.embedded.chain import GENESIS, Link, SegmentKind, holds
+from tokenwatcher_server.stores.embedded.chain import Link, SegmentKind
 from tokenwatcher_server.stores.embedded.columns import Columns, Snapshot
 from tokenwatcher_server.stores.embedded.damage import REMEDY, readable
 from tokenwatcher_server.stores.embedded.identity import pack_ids
-from tokenwatcher_server.stores.embedded.journal import JournalReader
+from tokenwatcher_server.stores.embedded.journal_reader import JournalReader
+from tokenwatcher_server.stores.embedded.notes import Notes, Walk
 from tokenwatcher_server.stores.embedded.response_index import Extent, ResponseIndex
 from tokenwatcher_server.stores.embedded.segment import Segment, decode
 from tokenwatcher_server.stores.embedded.writing import answers_of
@@ -82,28 +83,24 @@ class _Check:
         [(self._last,)] = snapshot.rows("select sequence from applied")
         self._differing = list(hours.differences(snapshot.cursor))
         self._found = _CommitSums(snapshot)
+        reader.read_notes(notes := Notes())
+        self._walk = Walk(notes)
         self._answers = 0
         self.events = 0
         self.commits = 0
 
     def faults(self) -> Iterator[str]:
         repriced = dict(self._repriced())
-        before, total = GENESIS, 0
         for link in self._links():
             self.commits += 1
             where = f"commit {link.sequence}"
-            if link.sequence != self.commits:
-                yield f"{where}: the one before it, {self.commits}, is missing"
+            if (fault := self._walk.follow(link)) is not None:
+                yield f"{where}: {fault}"
                 return
-            if not holds(before, link):
-                yield f"{where}: its bytes are not those that were acknowledged"
-                return
-            before = link.hash
             if link.kind is SegmentKind.EVENTS:
-                total += link.rows
                 yield from self._segment_faults(where, link, repriced)
-            if link.total != total:
-                yield f"{where}: it counts {link.total} events where there are {total}"
+            if link.total != self._walk.total:
+                yield f"{where}: it counts {link.total} events where there are {self._walk.total}"
         yield from self._end_faults()
 
     def _links(self) -> Iterator[Link]:
@@ -128,8 +125,8 @@ class _Check:
     ) -> Iterator[str]:
         segment = decode(link.body)
         self.events += segment.rows
-        if segment.rows != link.rows:
-            yield f"{where}: it holds {segment.rows} events and says {link.rows}"
+        if segment.rows != (rows := self._walk.rows_of(link)):
+            yield f"{where}: it holds {segment.rows} events and says {rows}"
         workspaces, ids = segment.values("workspace_id"), segment.values("id")
         if lost := self._lost_ids(link.sequence, workspaces, ids):
             yield f"{where}: {len(lost)} of its ids are not known, such as {lost[0]}"
@@ -155,8 +152,11 @@ class _Check:
         ]
 
     def _end_faults(self) -> Iterator[str]:
-        if self.commits != self._last:
-            yield f"the journal ends at commit {self.commits}, the columns at {self._last}"
+        self._walk.pass_gone()
+        if self._walk.sequence < self._last:
+            yield f"the journal ends at commit {self._walk.sequence}, the columns at {self._last}"
+        if self.events != self._walk.total:
+            yield f"the journal holds {self.events} events where it counts {self._walk.total}"
         if (surplus := self._found.surplus()) is not None:
             yield f"the columns hold events of a commit {surplus} that has none: {REMEDY}"
         for table, hour in self._differing:

@@ -9,6 +9,8 @@ from tokenwatcher_server.stores.embedded.chain import Link, SegmentKind
 from tokenwatcher_server.stores.embedded.identity import (
     LEAST_RESPONSE_ID,
     answer_fingerprint,
+    erased_answer,
+    erased_id,
     fingerprint,
     pack_id,
     pack_ids,
@@ -44,10 +46,7 @@ class Writer:
         """
         events = [priced for batch in batches for priced in batch]
         candidates = self._candidates(events)
-        admission = Admission(
-            {key: held.digest for key, held in self._journal.find(candidates.keys).items()},
-            self._responses.find([answer for answer in candidates.answers if answer]),
-        )
+        admission = self._admission(candidates)
         outcomes: list[Outcome] = []
         admitted: list[int] = []
         start = 0
@@ -81,6 +80,19 @@ class Writer:
         self._responses.add([], link.sequence, link.hash, len(found))
         self._announce(link)
         return len(found)
+
+    def _admission(self, candidates: Candidates[IdKey]) -> Admission[IdKey]:
+        answers = [answer for answer in candidates.answers if answer]
+        answered = self._responses.find(answers)
+        erased: list[IdKey] = []
+        if self._journal.has_erased:
+            ids = {erased_id(*key): key for key in candidates.keys}
+            marks = {erased_answer(answer): answer for answer in answers}
+            found = self._journal.erased([*ids, *marks])
+            erased = [ids[mark] for mark in found if mark in ids]
+            answered |= {marks[mark] for mark in found if mark in marks}
+        stored = {key: held.digest for key, held in self._journal.find(candidates.keys).items()}
+        return Admission(stored, answered, erased)
 
     def _candidates(self, events: Sequence[PricedEvent]) -> Candidates[IdKey]:
         workspaces = [priced.event.workspace_id for priced in events]
