@@ -22,6 +22,7 @@ from tokenwatcher_server.access.secrets import session_secret
 from tokenwatcher_server.access.verifier import KeyVerifier
 from tokenwatcher_server.access.workspaces import DEFAULT, find_workspace, list_workspaces
 from tokenwatcher_server.alerts.deliveries import Deliveries
+from tokenwatcher_server.alerts.forgetting import forget_person
 from tokenwatcher_server.alerts.sealing import Seal
 from tokenwatcher_server.alerts.slack_setting import keep_slack_setting
 from tokenwatcher_server.alerts.watch import Watch
@@ -40,6 +41,8 @@ from tokenwatcher_server.outbound.gate import Gate
 from tokenwatcher_server.outbound.mail import Mail
 from tokenwatcher_server.outbound.policy import Policy as OutboundPolicy
 from tokenwatcher_server.pricing.book import PriceBook
+from tokenwatcher_server.retention.person import People
+from tokenwatcher_server.retention.upkeep import Retention
 from tokenwatcher_server.settings import Settings, own_names
 from tokenwatcher_server.stores import Progress, open_store
 from tokenwatcher_server.stores.parquet import parquet
@@ -108,6 +111,7 @@ async def running_app(
         deliveries = Deliveries(database, clock, gate, mail, seal, page)
         cooldown_seconds = settings.alert_cooldown_minutes * 60
         watch = Watch(database, store, clock, deliveries, cooldown_seconds)
+        retention = Retention(database, store, clock)
         services = Services(
             settings=settings,
             clock=clock,
@@ -128,6 +132,8 @@ async def running_app(
             seal=seal,
             watch=watch,
             deliveries=deliveries,
+            retention=retention,
+            people=People(database, store, clock, forget_person, secret),
             parquet=parquet,
             local_token=secrets.token_urlsafe(32),
         )
@@ -135,6 +141,7 @@ async def running_app(
             ("upkeep", _upkeep(services)),
             ("watch", watch.run()),
             ("deliveries", deliveries.run()),
+            ("retention", retention.run()),
         ):
             task = asyncio.create_task(work, name=name)
             stack.push_async_callback(_stopped, task)

@@ -98,7 +98,11 @@ def test_a_reader_neither_waits_for_a_writer_nor_sees_half_of_it(tmp_path: Path)
         await migrate(database)
         count = text("SELECT count(*) FROM workspaces")
         async with database.transaction() as writing:
-            await writing.execute(text("INSERT INTO workspaces VALUES ('1', 'name', 'slug', 0)"))
+            await writing.execute(
+                text(
+                    "INSERT INTO workspaces (id, name, slug, created_at) VALUES ('1', 'name', 'slug', 0)"
+                )
+            )
             async with asyncio.timeout(2), database.reading() as reading:
                 assert (await reading.execute(count)).scalar() == 0
         async with database.reading() as reading:
@@ -141,7 +145,11 @@ def test_two_processes_that_start_at_once_migrate_once(tmp_path: Path) -> None:
 
 async def _insert_and_fail(database: Database) -> None:
     async with database.transaction() as connection:
-        await connection.execute(text("INSERT INTO workspaces VALUES ('1', 'name', 'slug', 0)"))
+        await connection.execute(
+            text(
+                "INSERT INTO workspaces (id, name, slug, created_at) VALUES ('1', 'name', 'slug', 0)"
+            )
+        )
         raise RuntimeError
 
 

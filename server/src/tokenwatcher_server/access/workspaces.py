@@ -23,6 +23,8 @@ from tokenwatcher_server.kernel.errors import AppError, Kind
 from tokenwatcher_server.kernel.ids import WorkspaceId, new_id
 
 DEFAULT = "default"
+PROMPTS_DAYS = 30
+"""How long prompts are kept where nobody said otherwise."""
 
 
 class Workspace(msgspec.Struct, frozen=True, rename="camel"):
@@ -30,6 +32,10 @@ class Workspace(msgspec.Struct, frozen=True, rename="camel"):
     name: str
     slug: str
     created_at: int
+    keep_events_days: int | None = None
+    """None is for ever."""
+    keep_prompts_days: int | None = PROMPTS_DAYS
+    """None is as long as the events."""
 
 
 async def create_workspace(connection: AsyncConnection, name: str, now_us: int) -> Workspace:

@@ -20,6 +20,8 @@ COMMANDS: Final = {
     "backup": "Copy the whole instance while it runs, and prove that the copy restores.",
     "restore": "Make an instance of a backup.",
     "migrate-store": "Move the instance to a database, or from one to another.",
+    "erase": "Remove a person from the events for good, or unlink them.",
+    "retention": "How long events and prompts are kept.",
     "version": "Print the version.",
 }
 """Each lives in the module of its name, which is loaded when it is used: most are large."""

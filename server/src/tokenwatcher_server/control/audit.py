@@ -14,14 +14,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from tokenwatcher_server.control.tables import audit_log
 from tokenwatcher_server.kernel.ids import new_id
 
-ActorKind = Literal["user", "key", "command", "visitor"]
+ActorKind = Literal["user", "key", "command", "visitor", "server"]
 NOT_SHOWN = "(not shown)"
 LONGEST_TEXT = 500
 _SECRET = re.compile(r"(password|secret|hash|token|raw_?key|raw|authorization)\Z", re.IGNORECASE)
 
 
 class Actor(msgspec.Struct, frozen=True):
-    """Who did it, and from where. A visitor is somebody who is not signed in (yet)."""
+    """Who did it, and from where.
+
+    A visitor is somebody who is not signed in (yet); the server does by itself what was set.
+    """
 
     kind: ActorKind
     name: str

@@ -41,6 +41,8 @@ workspaces = Table(
     Column("name", String(100), nullable=False),
     Column("slug", String(100), nullable=False, unique=True),
     _instant("created_at"),
+    Column("keep_events_days", Integer, nullable=True),  # null: for ever
+    Column("keep_prompts_days", Integer, nullable=True, server_default="30"),  # null: as events
 )
 
 projects = Table(

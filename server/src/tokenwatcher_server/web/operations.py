@@ -3,7 +3,8 @@
 The same functions run inside the command itself where no server runs on the data folder.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import msgspec
@@ -11,11 +12,14 @@ import msgspec
 from tokenwatcher_server.access.checkup import Checkup
 from tokenwatcher_server.access.checkup_facts import check_up
 from tokenwatcher_server.control.audit import Actor
-from tokenwatcher_server.events.store import Verification
+from tokenwatcher_server.events.store import StoreUnavailable, Verification
+from tokenwatcher_server.kernel.errors import unavailable
 from tokenwatcher_server.kernel.period import Period
 from tokenwatcher_server.pricing import operations as pricing
 from tokenwatcher_server.pricing.changes import note_repriced
 from tokenwatcher_server.pricing.reprice import Repriced
+from tokenwatcher_server.retention.person import EraseArguments, PersonErased
+from tokenwatcher_server.retention.upkeep import Removed
 from tokenwatcher_server.web.services import Services
 
 COMMAND_LINE: Final = Actor("command", "command line")
@@ -76,6 +80,33 @@ async def _verify(services: Services, _: VerifyArguments) -> Verification:
     return await services.store.verify()
 
 
+async def _erase(services: Services, arguments: EraseArguments) -> PersonErased:
+    with _said_to_the_caller():
+        return await services.people.erase(COMMAND_LINE, arguments)
+
+
+class ApplyRetentionArguments(msgspec.Struct, frozen=True):
+    """There is nothing to choose: every workspace's own setting holds."""
+
+
+class RetentionApplied(msgspec.Struct, frozen=True):
+    removed: list[Removed]
+
+
+async def _apply_retention(services: Services, _: ApplyRetentionArguments) -> RetentionApplied:
+    with _said_to_the_caller():
+        return RetentionApplied(await services.retention.apply(COMMAND_LINE))
+
+
+@contextmanager
+def _said_to_the_caller() -> Iterator[None]:
+    """Who runs a command on this machine may know why the store refuses."""
+    try:
+        yield
+    except StoreUnavailable as error:
+        raise unavailable(f"The store can't erase this now: {error}.") from None
+
+
 class CheckupArguments(msgspec.Struct, frozen=True):
     """There is nothing to choose: every point is looked at."""
 
@@ -96,6 +127,8 @@ OPERATIONS: Final = {
     "checkup": Operation(_checkup, CheckupArguments, Checkup),
     "totals.rebuild": Operation(rebuild_totals, RebuildArguments, RebuiltTotals),
     "store.verify": Operation(_verify, VerifyArguments, Verification),
+    "people.erase": Operation(_erase, EraseArguments, PersonErased),
+    "retention.apply": Operation(_apply_retention, ApplyRetentionArguments, RetentionApplied),
     "prices.explain": Operation(_explain, pricing.ExplainArguments, pricing.Explanation),
     "prices.unpriced": Operation(_unpriced, pricing.UnpricedArguments, pricing.Unpriced),
     "prices.apply": Operation(_apply, pricing.ApplyArguments, Repriced),

@@ -21,6 +21,8 @@ from tokenwatcher_server.kernel.clock import Clock
 from tokenwatcher_server.observability.metrics import Metrics
 from tokenwatcher_server.outbound.gate import Gate
 from tokenwatcher_server.pricing.book import PriceBook
+from tokenwatcher_server.retention.person import People
+from tokenwatcher_server.retention.upkeep import Retention
 from tokenwatcher_server.settings import Settings
 from tokenwatcher_server.web.csp_reports import Violations
 
@@ -46,6 +48,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     seal: Seal
     watch: Watch
     deliveries: Deliveries
+    retention: Retention
+    people: People
     parquet: FileWriter
     local_token: str
     """Lets the command line of this machine ask the running server (see `web/api/local.py`)."""

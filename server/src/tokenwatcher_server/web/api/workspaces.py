@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import Request, delete, get, patch, post
 from litestar.params import FromPath, JSONBody
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from tokenwatcher_server.access import workspaces as access
 from tokenwatcher_server.access.members import add_member
@@ -17,6 +17,7 @@ from tokenwatcher_server.events.query import Scope
 from tokenwatcher_server.kernel.clock import iso
 from tokenwatcher_server.kernel.errors import AppError, Kind, not_found
 from tokenwatcher_server.kernel.ids import WorkspaceId
+from tokenwatcher_server.retention.keeping import MOST_DAYS, keep
 from tokenwatcher_server.usage.holds import holds_events
 from tokenwatcher_server.web.audit import note
 from tokenwatcher_server.web.auth import Caller
@@ -24,10 +25,19 @@ from tokenwatcher_server.web.services import services_of
 
 AnyRequest = Request[Any, Any, Any]
 Name = Annotated[str, Meta(min_length=1, max_length=LONGEST)]
+Days = Annotated[int, Meta(ge=1, le=MOST_DAYS)]
 
 
 class WorkspaceBody(msgspec.Struct, frozen=True):
     name: Name
+
+
+class WorkspaceChange(msgspec.Struct, frozen=True, rename="camel"):
+    """What is left out stays as it is; no days are for ever, or for prompts as long as events."""
+
+    name: Name | UnsetType = UNSET
+    keep_events_days: Days | UnsetType | None = UNSET
+    keep_prompts_days: Days | UnsetType | None = UNSET
 
 
 class WorkspaceView(msgspec.Struct, frozen=True, rename="camel"):
@@ -35,6 +45,8 @@ class WorkspaceView(msgspec.Struct, frozen=True, rename="camel"):
     name: str
     slug: str
     created_at: str
+    keep_events_days: int | None
+    keep_prompts_days: int | None
 
 
 class OneWorkspace(msgspec.Struct, frozen=True):
@@ -46,7 +58,14 @@ class ManyWorkspaces(msgspec.Struct, frozen=True):
 
 
 def view(workspace: Workspace) -> WorkspaceView:
-    return WorkspaceView(workspace.id, workspace.name, workspace.slug, iso(workspace.created_at))
+    return WorkspaceView(
+        workspace.id,
+        workspace.name,
+        workspace.slug,
+        iso(workspace.created_at),
+        workspace.keep_events_days,
+        workspace.keep_prompts_days,
+    )
 
 
 def _entry(
@@ -126,21 +145,33 @@ async def one_workspace(
 
 @patch(
     "/api/workspaces/{workspace_id:str}",
-    summary="Give a workspace another name",
+    summary="Change a workspace's name, or how long it keeps events and prompts",
     right="workspace.change",
 )
-async def rename_workspace(
+async def change_workspace(
     request: AnyRequest,
     principal: Caller,
     workspace_id: FromPath[str],
-    data: JSONBody[WorkspaceBody],
+    data: JSONBody[WorkspaceChange],
 ) -> OneWorkspace:
     found = await visible(request, principal, workspace_id)
     async with services_of(request).database.transaction() as connection:
-        await access.rename_workspace(connection, found.id, data.name)
-        names = {"before": {"name": found.name}, "after": {"name": data.name.strip()}}
-        await note(connection, request, principal, _entry("change", found, **names))
-    return OneWorkspace(view(await visible(request, principal, found.id)))
+        if data.name is not UNSET:
+            await access.rename_workspace(connection, found.id, data.name)
+        await keep(
+            connection,
+            found.id,
+            events_days=_given(data.keep_events_days, found.keep_events_days),
+            prompts_days=_given(data.keep_prompts_days, found.keep_prompts_days),
+        )
+        changed = await access.find_workspace(connection, found.id) or found
+        entry = _entry("change", found, before=view(found), after=view(changed))
+        await note(connection, request, principal, entry)
+    return OneWorkspace(view(changed))
+
+
+def _given(days: int | UnsetType | None, present: int | None) -> int | None:
+    return present if days is UNSET else days
 
 
 @delete(
@@ -167,4 +198,4 @@ async def delete_workspace(
     services.keys.forget()
 
 
-ROUTES = (list_workspaces, create_workspace, one_workspace, rename_workspace, delete_workspace)
+ROUTES = (list_workspaces, create_workspace, one_workspace, change_workspace, delete_workspace)

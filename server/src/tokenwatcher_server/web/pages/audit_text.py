@@ -11,6 +11,12 @@ PHRASES: Mapping[str, str] = {
     "workspace.create": "made the workspace",
     "workspace.change": "changed the workspace",
     "workspace.remove": "removed the workspace",
+    "events.expire": "removed the old events of",
+    "prompts.expire": "removed the old prompts of",
+    "person.erase-begin": "began to erase the person",
+    "person.erase-end": "erased the person",
+    "person.unlink-begin": "began to unlink the person",
+    "person.unlink-end": "unlinked the person",
     "project.create": "made the project",
     "project.change": "changed the project",
     "project.remove": "removed the project",
@@ -59,11 +65,18 @@ KINDS: Mapping[str, str] = {
     "project": "Projects",
     "workspace": "Workspaces",
     "price": "Prices",
+    "person": "Erased people",
     "alert": "Alerts",
     "channel": "Alert channels",
     "delivery": "Alert deliveries",
 }
-WHO = {"key": "a key", "command": "on the server", "visitor": "not signed in", "user": ""}
+WHO = {
+    "key": "a key",
+    "command": "on the server",
+    "visitor": "not signed in",
+    "user": "",
+    "server": "by itself",
+}
 
 
 class Change(msgspec.Struct, frozen=True):

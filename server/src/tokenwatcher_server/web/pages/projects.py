@@ -12,6 +12,7 @@ from tokenwatcher_server.access.projects import ENVIRONMENTS
 from tokenwatcher_server.access.workspaces import DEFAULT
 from tokenwatcher_server.events.query import Dimension
 from tokenwatcher_server.kernel.ids import ProjectId, WorkspaceId
+from tokenwatcher_server.retention.keeping import MOST_DAYS
 from tokenwatcher_server.usage.report import report
 from tokenwatcher_server.usage.request import UsageRequest
 from tokenwatcher_server.usage.result import NOTHING, Totals
@@ -26,7 +27,12 @@ from tokenwatcher_server.web.api.projects import (
     ProjectChange,
     ProjectView,
 )
-from tokenwatcher_server.web.api.workspaces import ManyWorkspaces, WorkspaceBody, WorkspaceView
+from tokenwatcher_server.web.api.workspaces import (
+    ManyWorkspaces,
+    WorkspaceBody,
+    WorkspaceChange,
+    WorkspaceView,
+)
 from tokenwatcher_server.web.pages.answer import Moment, answer_page
 from tokenwatcher_server.web.pages.forms import action, back_to, body_of, fields_of
 from tokenwatcher_server.web.pages.links import OVERVIEW, PROJECTS, address
@@ -36,6 +42,9 @@ from tokenwatcher_server.web.pages.viewer import (
     viewer_of,
 )
 from tokenwatcher_server.web.services import services_of
+
+KEPT = ("keepEventsDays", "keepPromptsDays")
+"""Fields of days; an empty one is for ever."""
 
 
 class ProjectRow(msgspec.Struct, frozen=True):
@@ -50,7 +59,7 @@ class WorkspaceCard(msgspec.Struct, frozen=True):
     projects: tuple[ProjectRow, ...]
     href: str
     edits: bool
-    """Whether the viewer may rename the workspace, remove it, change its projects."""
+    """Whether the viewer may change the workspace, remove it, change its projects."""
     removes: bool
     edits_projects: bool
 
@@ -59,6 +68,8 @@ class ProjectsPage(msgspec.Struct, frozen=True):
     workspaces: tuple[WorkspaceCard, ...]
     environments: tuple[str, ...]
     days: int
+    most_days: int
+    stores_prompts: bool
     makes: bool
     """Whether the viewer may make workspaces."""
 
@@ -83,6 +94,8 @@ async def projects_page(request: AnyRequest) -> Response[str]:
         workspaces=tuple(_card(viewer, one, rows) for one in workspaces.workspaces),
         environments=ENVIRONMENTS,
         days=30,
+        most_days=MOST_DAYS,
+        stores_prompts=services.settings.store_prompts,
         makes=viewer.principal.may("workspaces.make"),
     )
     return answer_page(request, Moment(now_us, None), "projects.html", viewer, page)
@@ -97,10 +110,12 @@ async def create_workspace(request: AnyRequest) -> Response[Any]:
 
 
 @post("/workspaces/{workspace_id:str}", include_in_schema=False, right="workspace.change")
-async def rename_workspace(request: AnyRequest, workspace_id: FromPath[str]) -> Response[Any]:
+async def change_workspace(request: AnyRequest, workspace_id: FromPath[str]) -> Response[Any]:
     viewer = await viewer_of(request)
-    body = body_of(await fields_of(request), WorkspaceBody)
-    await action(workspaces_api.rename_workspace)(request, viewer.principal, workspace_id, body)
+    fields: dict[str, Any] = {**await fields_of(request)}
+    fields |= {name: _days(fields.get(name)) for name in KEPT if name in await request.form()}
+    body = body_of(fields, WorkspaceChange)
+    await action(workspaces_api.change_workspace)(request, viewer.principal, workspace_id, body)
     return back_to(PROJECTS)
 
 
@@ -134,6 +149,10 @@ async def remove_project(request: AnyRequest, project_id: FromPath[str]) -> Resp
     return back_to(PROJECTS)
 
 
+def _days(text: str | None) -> int | str | None:
+    return int(text) if text is not None and text.isdecimal() else text
+
+
 def _row(project: ProjectView, spent: Mapping[str | None, Totals], keys: ManyKeys) -> ProjectRow:
     usage = UsageRequest(project_id=ProjectId(project.id))
     held = [key for key in keys.api_keys if key.revoked_at is None]
@@ -162,7 +181,7 @@ def _card(viewer: Viewer, workspace: WorkspaceView, rows: list[ProjectRow]) -> W
 ROUTES = (
     projects_page,
     create_workspace,
-    rename_workspace,
+    change_workspace,
     remove_workspace,
     create_project,
     change_project,
