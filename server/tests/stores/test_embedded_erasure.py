@@ -1,9 +1,10 @@
 """The embedded store's erasure: the files hold nothing of it, the chain holds, copies are right."""
 
+import asyncio
 import random
 import re
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,13 @@ import pytest
 
 from tokenwatcher_server.events.erasure import Erasure
 from tokenwatcher_server.events.event import PricedEvent
-from tokenwatcher_server.events.store import EventStore, Repricing, Stored, StoreRefused
+from tokenwatcher_server.events.store import (
+    EventStore,
+    Repricing,
+    Stored,
+    StoreRefused,
+    StoreUnavailable,
+)
 from tokenwatcher_server.stores import open_history, rebuild_store
 from tokenwatcher_server.stores.embedded.identity import fingerprint, pack_id
 from tokenwatcher_server.stores.embedded.journal_reader import JournalReader
@@ -174,6 +181,33 @@ def test_an_erasure_while_the_history_is_walked_does_not_end_the_walk(
     seen = opened.run(erase_midway)
     assert [each for each in seen if each.event.user_id == "ben"] == his
     assert [each for each in seen if each.event.user_id == "ann"] == hers[:11]
+
+
+def test_a_store_that_is_closed_while_it_erases_goes_on_when_it_is_opened(
+    opened: Any, cast: Any
+) -> None:
+    both = events_of(cast, "ann", 1_000) + events_of(cast, "ben", 5)
+
+    async def close_midway() -> None:
+        store = await opened.open()
+        for start in range(0, len(both), 5):
+            await store.append([both[start : start + 5]])
+        erasing = asyncio.create_task(
+            store.erase([Erasure(workspaces=(cast.alice,), fate="remove", user="ann")])
+        )
+        left = len(both)
+        while left == len(both):
+            await asyncio.sleep(0)
+            left = (await store.statistics())["events"]
+        await store.close()
+        with suppress(StoreUnavailable):  # where it was not quick enough
+            await erasing
+
+    asyncio.run(close_midway())
+    found = opened.run(lambda store: store.events(cast.list(limit=100)))
+    assert {each.priced.event.user_id for each in found} == {"ben"}
+    assert held(opened.data_dir, traces(both[:100], [])) == {}
+    assert opened.run(lambda store: store.verify()).events == 5
 
 
 def damage(folder: Path, statement: str, *values: Any) -> None:

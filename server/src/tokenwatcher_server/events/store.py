@@ -118,9 +118,10 @@ class EventStore(Protocol):
     async def erase(self, erasures: Sequence[Erasure]) -> list[int]:
         """Remove or change stored events for good, durable on return; says how many for each.
 
-        When it returns, what was erased is in no answer, in no copy and in none of the store's
-        files; what is left answers, verifies and can be copied as if the rest had never been. It
-        holds for all that was acknowledged before the call, and events go on being taken in.
+        When it returns, what was erased is in no answer and in no copy, and no more of it is in
+        the store's files than its engine can't help; what is left answers, verifies and can be
+        copied as if the rest had never been. It holds for all that was acknowledged before the
+        call, and events go on being taken in.
 
         An event that was removed as a person's is never stored again: sent once more, under its id
         or as the same answer of its provider, it is a duplicate, whatever else it says. One that

@@ -80,6 +80,7 @@ class Journal:
         self.head = read_head(self._connection)
         self.has_erased = bool(self._connection.execute("select 1 from erased limit 1").fetchall())
         self._path = path
+        journal_file.remove_copy(path)
         with suppress(StoreUnavailable):  # what was erased just before a crash is in the log yet
             journal_file.fold_in(self._connection)
 

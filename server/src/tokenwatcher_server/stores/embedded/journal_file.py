@@ -68,14 +68,29 @@ def half_is_free(connection: sqlite3.Connection) -> bool:
 def write_anew(connection: sqlite3.Connection, path: Path) -> None:
     """Write the file without its gaps, where what was deleted may still lie in copies.
 
-    Raises StoreUnavailable where the disk has no room for that.
+    The copy lies beside it, as the system's folder for temporary files may be too small, and for
+    others to read. Raises StoreUnavailable where the disk has no room for that.
     """
     size, free = path.stat().st_size, shutil.disk_usage(path.parent).free
     if free < 2 * size:
         raise StoreUnavailable(
             f"writing the journal anew takes {2 * size} bytes of the disk, and {free} are free"
         )
-    connection.execute("vacuum")
+    remove_copy(path)
+    touch_private(_copy_of(path))
+    connection.execute("vacuum into ?", (str(_copy_of(path)),))
+    with closing(sqlite3.connect(_copy_of(path))) as copy:
+        copy.backup(connection)
+    remove_copy(path)
+
+
+def remove_copy(path: Path) -> None:
+    """Remove what is left of writing the file anew."""
+    _copy_of(path).unlink(missing_ok=True)
+
+
+def _copy_of(path: Path) -> Path:
+    return path.with_suffix(".new")
 
 
 def _version(connection: sqlite3.Connection) -> int:
