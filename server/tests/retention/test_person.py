@@ -1,5 +1,6 @@
 """`tokenwatcher erase` takes a person out, says so without naming them, and for good."""
 
+import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -10,7 +11,18 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
+from server.tests.stores.conftest import Cast
+from tokenwatcher_server.access.workspaces import create_workspace
+from tokenwatcher_server.alerts.forgetting import forget_person
 from tokenwatcher_server.cli.main import main
+from tokenwatcher_server.control.audit import Actor, Question, find_entries, record
+from tokenwatcher_server.control.database import Database, control_url
+from tokenwatcher_server.control.migrate import migrate
+from tokenwatcher_server.events.erasure import Erasure
+from tokenwatcher_server.kernel.clock import FrozenClock
+from tokenwatcher_server.retention.person import EraseArguments, People
+from tokenwatcher_server.retention.person_notes import begun
+from tokenwatcher_server.stores import open_store
 
 PERSON = "ann-5f2c@harbour.example"
 
@@ -68,6 +80,39 @@ def test_a_persons_events_are_removed_and_noted_without_the_id(
     assert erase(with_people)["events"] == 0
     assert len(entries(admin)) == 2
     assert "Sound: 1 events" in with_people.instance.command("store", "verify")
+
+
+def test_what_was_begun_and_never_noted_as_done_is_noted_when_it_is_asked_for_again(
+    tmp_path: Path,
+) -> None:
+    """As where the server was killed between the two."""
+    cast = Cast()
+    kinds: list[str] = []
+
+    async def scenario() -> None:
+        clock = FrozenClock(cast.noon)
+        database = Database(control_url(None, tmp_path))
+        await migrate(database)
+        async with database.transaction() as connection:
+            made = await create_workspace(connection, "Shop", cast.noon)
+        store = await open_store(None, tmp_path, clock)
+        await store.append([[cast.event(workspace_id=made.id, user_id="ann")]])
+        people = People(database, store, clock, forget_person, b"a secret")
+        command, asked = Actor("command", "operator"), EraseArguments("ann")
+        async with database.transaction() as connection:
+            entry = begun(people.digest("ann"), made.id, unlinked=False, events=1)
+            await record(connection, command, entry, cast.noon)
+        [_] = await store.erase([Erasure(workspaces=(made.id,), fate="remove", user="ann")])
+        for _ in range(2):
+            assert (await people.erase(command, asked)).events == 0
+        question = Question(workspaces=None, start_us=0, end_us=2**62, object_kind="person")
+        async with database.reading() as connection:
+            kinds.extend(each.entry.action for each in await find_entries(connection, question))
+        await store.close()
+        await database.close()
+
+    asyncio.run(scenario())
+    assert kinds == ["person.erase-end", "person.erase-begin"]
 
 
 @pytest.mark.parametrize("option", ["--unlink", "--keep-totals"])

@@ -243,16 +243,24 @@ def test_a_later_price_stays_with_its_event_or_goes_with_it(
     assert opened.run(lambda store: store.verify()).sound
 
 
-def test_events_go_on_being_taken_in_while_something_is_erased(opened: Any, cast: Any) -> None:
+def test_events_are_taken_in_and_questions_answered_while_something_is_erased(
+    opened: Any, cast: Any
+) -> None:
     async def work(store: EventStore) -> Any:
         erasing = asyncio.create_task(erased(store, of(cast, "ann")))
         taken = 0
         while not erasing.done():
-            assert await store.append([[cast.event(user_id="ben")]]) == [Stored()]
+            new = cast.event(user_id="ben")
+            assert await store.append([[new]]) == [Stored()]
             taken += 1
-        await erasing
-        [[row]] = await store.usage([cast.query("calls")])
+            [[row]] = await store.usage([cast.query("calls")])
+            assert row.values[0] in {100 + taken, 200 + taken}
+            assert await store.event(cast.scope, new.event.id) is not None
+            listed = await store.events(cast.list(limit=500))
+            assert sum(not is_of(each.priced, "ann") for each in listed) == 100 + taken
+        assert await erasing == 100
         assert (await store.verify()).sound
+        [[row]] = await store.usage([cast.query("calls")])
         return int(row.values[0] or 0) - taken
 
     events = [[cast.event(user_id=user)] for user in ("ann", "ben") * 100]

@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tokenwatcher_server.access.workspaces import Workspace, find_workspace, list_workspaces
-from tokenwatcher_server.control.audit import Actor, Entry, record
+from tokenwatcher_server.control.audit import Actor, record
 from tokenwatcher_server.control.database import Database
 from tokenwatcher_server.events.erasure import Erasure
 from tokenwatcher_server.events.query import Dimension, Filter, Measure, Scope, UsageQuery
@@ -22,6 +22,7 @@ from tokenwatcher_server.kernel.errors import not_found
 from tokenwatcher_server.kernel.ids import WorkspaceId
 from tokenwatcher_server.kernel.money import usd
 from tokenwatcher_server.kernel.period import Period
+from tokenwatcher_server.retention.person_notes import begun, note_done
 
 _EVER: Final = Period(-(2**62), 2**62)
 _MEASURES: Final[tuple[Measure, ...]] = ("calls", "input_tokens", "output_tokens", "cost")
@@ -96,19 +97,24 @@ class People:
         )
         if asked.dry_run:
             return done
-        named = [workspace for workspace in places if workspace.id in held]
-        if named:
-            erasure = Erasure(
-                workspaces=tuple(held),
-                fate="unlink" if done.unlinked else "remove",
-                user=asked.user,
-            )
-            async with self._database.transaction() as connection:
-                await self._note(connection, "begin", actor, done, named)
-            [counted] = await self._store.erase([erasure])
+        now_us = self._clock.now_us()
         async with self._database.transaction() as connection:
-            await self._forget(connection, [workspace.id for workspace in places], asked.user)
-            await self._note(connection, "end", actor, done, named)
+            for workspace_id, found in held.items():
+                entry = begun(
+                    done.person, workspace_id, unlinked=done.unlinked, events=found.events
+                )
+                await record(connection, actor, entry, now_us)
+        erasure = Erasure(
+            workspaces=tuple(workspace.id for workspace in places),
+            fate="unlink" if done.unlinked else "remove",
+            user=asked.user,
+        )
+        [counted] = await self._store.erase([erasure])
+        async with self._database.transaction() as connection:
+            await self._forget(connection, erasure.workspaces, asked.user)
+            await note_done(
+                connection, actor, done.person, erasure.workspaces, self._clock.now_us()
+            )
         return msgspec.structs.replace(done, events=counted)
 
     async def _held(
@@ -138,27 +144,6 @@ class People:
             for workspace in places
             if workspace.id in sums
         }
-
-    async def _note(
-        self,
-        connection: AsyncConnection,
-        verb: str,
-        actor: Actor,
-        done: PersonErased,
-        places: Sequence[Workspace],
-    ) -> None:
-        what = "unlink" if done.unlinked else "erase"
-        events = {each.workspace: each.events for each in done.workspaces}
-        for workspace in places:
-            entry = Entry(
-                action=f"person.{what}-{verb}",
-                object_kind="person",
-                object_name=done.person,
-                object_id=done.person,
-                workspace_id=workspace.id,
-                after={"events": events[workspace.slug]},
-            )
-            await record(connection, actor, entry, self._clock.now_us())
 
 
 def _erased_in(workspace: Workspace, sums: Sequence[int]) -> ErasedIn:
