@@ -90,7 +90,7 @@ ERASURES = {
 
 
 @pytest.mark.parametrize("kind", ERASURES)
-def test_no_byte_of_what_was_erased_is_in_any_file(opened: Any, cast: Any, kind: str) -> None:
+def test_no_byte_of_what_was_erased_is_in_any_file(embedded: Any, cast: Any, kind: str) -> None:
     erasure = ERASURES[kind]
     erasure = Erasure(
         workspaces=(cast.alice,), fate=erasure.fate, user=erasure.user, before_us=erasure.before_us
@@ -106,26 +106,26 @@ def test_no_byte_of_what_was_erased_is_in_any_file(opened: Any, cast: Any, kind:
         await store.reprice(changes)
         await store.usage([cast.query("calls")])
 
-    opened.run(fill)
-    wanted = traces(hers, bodies(opened.data_dir)[:20])
+    embedded.run(fill)
+    wanted = traces(hers, bodies(embedded.data_dir)[:20])
     if erasure.fate == "unlink":  # the events themselves stay
         words = [each.event.prompt for each in hers]
         wanted = [word.encode() for word in words if word]
     else:
-        before = held(opened.data_dir, wanted)
+        before = held(embedded.data_dir, wanted)
         assert {"journal.db", "events.responses/000000000001-000000000022.run"} <= before.keys()
 
     async def erase(store: EventStore) -> Any:
         assert await erased(store, erasure) == 40
-        return held(opened.data_dir, wanted)
+        return held(embedded.data_dir, wanted)
 
-    assert opened.run(erase) == {}
-    assert held(opened.data_dir, wanted) == {}
-    assert (opened.data_dir / "journal.db-wal").exists() is False
-    assert opened.run(lambda store: store.verify()).sound
+    assert embedded.run(erase) == {}
+    assert held(embedded.data_dir, wanted) == {}
+    assert (embedded.data_dir / "journal.db-wal").exists() is False
+    assert embedded.run(lambda store: store.verify()).sound
 
 
-def test_a_rebuild_makes_what_is_left(opened: Any, cast: Any) -> None:
+def test_a_rebuild_makes_what_is_left(embedded: Any, cast: Any) -> None:
     erasure = Erasure(workspaces=(cast.alice,), fate="remove", user="ann")
     query = cast.query("calls", "cost", "input_tokens", group_by=cast.by("user"), interval="day")
 
@@ -134,35 +134,35 @@ def test_a_rebuild_makes_what_is_left(opened: Any, cast: Any) -> None:
         return await store.usage([query])
 
     both = [events_of(cast, "ann", 30), events_of(cast, "ann", 3) + events_of(cast, "ben", 5)]
-    left = opened.after(both, erase)
+    left = embedded.after(both, erase)
     heard: list[tuple[int, int]] = []
-    rebuilt = rebuild_store(opened.data_dir, lambda done, total: heard.append((done, total)))
+    rebuilt = rebuild_store(embedded.data_dir, lambda done, total: heard.append((done, total)))
     assert rebuilt == 5
     assert heard[-1] == (5, 5)
     assert all(done <= total for done, total in heard)
-    assert opened.run(lambda store: store.usage([query])) == left
-    assert opened.run(lambda store: store.verify()).sound
+    assert embedded.run(lambda store: store.usage([query])) == left
+    assert embedded.run(lambda store: store.verify()).sound
 
 
-def test_the_history_has_what_is_left_with_its_prices(opened: Any, cast: Any) -> None:
+def test_the_history_has_what_is_left_with_its_prices(embedded: Any, cast: Any) -> None:
     hers, his = events_of(cast, "ann", 3), events_of(cast, "ben", 3)
     changes = [Repricing(cast.alice, each.event.id, cast.cost(3, 4)) for each in hers + his]
 
     async def erase(store: EventStore) -> Any:
         await store.reprice(changes)
-        with closing(open_history(None, opened.data_dir)) as opened_before:
+        with closing(open_history(None, embedded.data_dir)) as history:
             await erased(store, Erasure(workspaces=(cast.alice,), fate="remove", user="ann"))
-            return [each for commit in opened_before.commits() for each in commit]
+            return [each for commit in history.commits() for each in commit]
 
-    assert opened.after([hers[:2], hers[2:] + his], erase) == his
-    with closing(open_history(None, opened.data_dir)) as history:
+    assert embedded.after([hers[:2], hers[2:] + his], erase) == his
+    with closing(open_history(None, embedded.data_dir)) as history:
         assert history.events == 3
         assert [each for commit in history.commits() for each in commit] == his
         assert [each for commit in history.repricings() for each in commit] == changes[3:]
 
 
 def test_an_erasure_while_the_history_is_walked_does_not_end_the_walk(
-    opened: Any, cast: Any
+    embedded: Any, cast: Any
 ) -> None:
     hers, his = events_of(cast, "ann", 40), events_of(cast, "ben", 40)
 
@@ -170,7 +170,7 @@ def test_an_erasure_while_the_history_is_walked_does_not_end_the_walk(
         for one, other in zip(hers, his, strict=True):
             await store.append([[one, other]])
         seen: list[PricedEvent] = []
-        with closing(open_history(None, opened.data_dir)) as history:
+        with closing(open_history(None, embedded.data_dir)) as history:
             for number, commit in enumerate(history.commits()):
                 seen += commit
                 if number == 10:
@@ -178,18 +178,18 @@ def test_an_erasure_while_the_history_is_walked_does_not_end_the_walk(
                     await erased(store, erasure)
         return seen
 
-    seen = opened.run(erase_midway)
+    seen = embedded.run(erase_midway)
     assert [each for each in seen if each.event.user_id == "ben"] == his
     assert [each for each in seen if each.event.user_id == "ann"] == hers[:11]
 
 
 def test_a_store_that_is_closed_while_it_erases_goes_on_when_it_is_opened(
-    opened: Any, cast: Any
+    embedded: Any, cast: Any
 ) -> None:
     both = events_of(cast, "ann", 1_000) + events_of(cast, "ben", 5)
 
     async def close_midway() -> None:
-        store = await opened.open()
+        store = await embedded.open()
         for start in range(0, len(both), 5):
             await store.append([both[start : start + 5]])
         erasing = asyncio.create_task(
@@ -204,10 +204,10 @@ def test_a_store_that_is_closed_while_it_erases_goes_on_when_it_is_opened(
             await erasing
 
     asyncio.run(close_midway())
-    found = opened.run(lambda store: store.events(cast.list(limit=100)))
+    found = embedded.run(lambda store: store.events(cast.list(limit=100)))
     assert {each.priced.event.user_id for each in found} == {"ben"}
-    assert held(opened.data_dir, traces(both[:100], [])) == {}
-    assert opened.run(lambda store: store.verify()).events == 5
+    assert held(embedded.data_dir, traces(both[:100], [])) == {}
+    assert embedded.run(lambda store: store.verify()).events == 5
 
 
 def damage(folder: Path, statement: str, *values: Any) -> None:
@@ -226,7 +226,7 @@ def damage(folder: Path, statement: str, *values: Any) -> None:
     ],
 )
 def test_what_an_erasure_left_is_checked_like_all_else(
-    opened: Any, cast: Any, statement: str, fault: str
+    embedded: Any, cast: Any, statement: str, fault: str
 ) -> None:
     hers, his = events_of(cast, "ann", 3), events_of(cast, "ben", 3)
 
@@ -238,10 +238,10 @@ def test_what_an_erasure_left_is_checked_like_all_else(
         await erased(store, Erasure(workspaces=(cast.alice,), fate="remove", user="ann"))
         await store.append([[cast.event()]])
 
-    opened.after([hers[:1] + his[:1]], erase)
-    damage(opened.data_dir, statement)
+    embedded.after([hers[:1] + his[:1]], erase)
+    damage(embedded.data_dir, statement)
     try:
-        found = opened.run(lambda store: store.verify())
+        found = embedded.run(lambda store: store.verify())
     except (StoreRefused, ValueError) as refused:
         assert "not a note" in str(refused)  # noqa: PT017 - either is a refusal
         return
@@ -249,23 +249,25 @@ def test_what_an_erasure_left_is_checked_like_all_else(
     assert re.search(fault, found.faults[0]), found.faults
 
 
-def test_a_journal_of_before_there_were_erasures_is_brought_to_them(opened: Any, cast: Any) -> None:
+def test_a_journal_of_before_there_were_erasures_is_brought_to_them(
+    embedded: Any, cast: Any
+) -> None:
     events = events_of(cast, "ann", 5) + events_of(cast, "ben", 5)
-    opened.run(lambda store: store.append([events]))
+    embedded.run(lambda store: store.append([events]))
     for statement in (
         "drop table erased", "drop table pending", "drop index special_segments",
         "pragma user_version = 1",
     ):  # fmt: skip
-        damage(opened.data_dir, statement)
-    with closing(open_history(None, opened.data_dir)) as history:
+        damage(embedded.data_dir, statement)
+    with closing(open_history(None, embedded.data_dir)) as history:
         assert [each for commit in history.commits() for each in commit] == events
     erasure = Erasure(workspaces=(cast.alice,), fate="remove", user="ann")
-    assert opened.run(lambda store: erased(store, erasure)) == 5
-    assert opened.run(lambda store: store.verify()).events == 5
+    assert embedded.run(lambda store: erased(store, erasure)) == 5
+    assert embedded.run(lambda store: store.verify()).events == 5
 
 
 def test_what_grew_old_leaves_nothing_behind_however_often_it_is_removed(
-    opened: Any, cast: Any
+    embedded: Any, cast: Any
 ) -> None:
     """Commits of which nothing is left take no room: what is kept bounds the journal."""
 
@@ -278,15 +280,15 @@ def test_what_grew_old_leaves_nothing_behind_however_often_it_is_removed(
             )
         assert (await store.verify()).sound
 
-    opened.run(work)
-    with closing(sqlite3.connect(opened.data_dir / "journal.db")) as journal:
+    embedded.run(work)
+    with closing(sqlite3.connect(embedded.data_dir / "journal.db")) as journal:
         kinds = dict(journal.execute("select kind, count(*) from segments group by kind"))
         assert kinds == {1: 20, 3: 4}
         assert journal.execute("select count(*) from ids").fetchall() == [(20,)]
 
 
 @pytest.mark.slow
-def test_a_store_with_runs_of_fingerprints_erases_from_them(opened: Any, cast: Any) -> None:
+def test_a_store_with_runs_of_fingerprints_erases_from_them(embedded: Any, cast: Any) -> None:
     """More events than the newest part of the response index holds."""
     [pattern] = events_of(cast, "ann", 1)
     many = [
@@ -308,7 +310,7 @@ def test_a_store_with_runs_of_fingerprints_erases_from_them(opened: Any, cast: A
         assert verified.sound, verified.faults
         return count, [len(each.duplicates) for each in outcomes if isinstance(each, Stored)]
 
-    count, duplicates = opened.run(work)
+    count, duplicates = embedded.run(work)
     assert count == len(many) // 10
     assert sum(duplicates) == len(many)
 

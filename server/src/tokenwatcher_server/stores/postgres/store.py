@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
+from tokenwatcher_server.events.erasure import Erasure
 from tokenwatcher_server.events.event import PricedEvent
 from tokenwatcher_server.events.query import EventFilter, Scope, UsageQuery, UsageRow
 from tokenwatcher_server.events.store import Outcome, Repricing, StoredEvent, Verification
 from tokenwatcher_server.kernel.ids import WorkspaceId
 from tokenwatcher_server.kernel.period import Period
-from tokenwatcher_server.stores.postgres import hours, reading, repricing
+from tokenwatcher_server.stores.postgres import erasing, hours, reading, repricing
 from tokenwatcher_server.stores.postgres.connections import Connections, is_passing
 from tokenwatcher_server.stores.postgres.migrate import migrate
 from tokenwatcher_server.stores.postgres.usage import answer
@@ -21,7 +22,7 @@ _DISK = (
     " + (select sum(pg_total_relation_size(name)) from unnest($1::regclass[]) as name)"
     " from pg_inherits where inhparent = 'events'::regclass"
 )
-_BESIDE = ["event_ids", "event_answers", "event_repricings", "hours", "tag_hours"]
+_BESIDE = ["event_ids", "event_answers", "event_repricings", "event_erased", "hours", "tag_hours"]
 
 
 class PostgresStore:
@@ -57,6 +58,10 @@ class PostgresStore:
     async def rebuild_totals(self, period: Period, workspaces: Sequence[WorkspaceId] | None) -> int:
         async with self._connections.long_writer() as connection:
             return await hours.rebuild(connection, period, workspaces)
+
+    async def erase(self, erasures: Sequence[Erasure]) -> list[int]:
+        async with self._connections.long_writer() as connection:
+            return [await erasing.erase(connection, erasure) for erasure in erasures]
 
     async def verify(self) -> Verification:
         async with self._connections.long_snapshot() as connection:

@@ -25,6 +25,7 @@ from tokenwatcher_server.stores.postgres.connections import (
     is_lost,
     is_passing,
 )
+from tokenwatcher_server.stores.postgres.erasing import ANSWER_MARK, ID_MARK
 from tokenwatcher_server.stores.postgres.partitions import Month, make_month, months_of
 from tokenwatcher_server.stores.postgres.rows import TYPES, event_values, joined, listed
 
@@ -91,7 +92,8 @@ class Writer:
                         if doubtful is not None and _all_in(stored, candidates, doubtful):
                             return doubtful.outcomes
                         answered = await _answered(connection, candidates)
-                        admitted = _admit(sizes, candidates, stored, answered)
+                        erased = await _erased(connection, candidates)
+                        admitted = _admit(sizes, candidates, stored, answered, erased)
                 except Exception as error:
                     if not is_passing(error):
                         raise
@@ -163,6 +165,9 @@ def insert_statement(part: int, texts: str) -> str:
         " answers as (insert into event_answers (fingerprint, occurred_at)"
         " select fingerprint, occurred_at from given where fingerprint is not null"
         " order by fingerprint),"
+        # what was erased is known by its mark, and refused by the key like all that is not new
+        f" erased as (insert into event_erased (mark) select mark from given, lateral"
+        f" (values ({ID_MARK}), ({ANSWER_MARK})) as known (mark) join event_erased using (mark)),"
         f" hourly as ({hours.add_hours('given', f'{part}::smallint')}),"
         " counted as (update event_counts set commits = commits + 1,"
         f" events = events + (select count(*) from given) where part = {part}),"
@@ -194,8 +199,9 @@ def _admit(
     candidates: Candidates[Name],
     stored: dict[Name, bytes],
     answered: Sequence[bytes],
+    erased: Sequence[Name] = (),
 ) -> Admitted:
-    admission = Admission(stored, answered)
+    admission = Admission(stored, answered, erased)
     outcomes: list[Outcome] = []
     positions: list[int] = []
     start = 0
@@ -226,7 +232,19 @@ async def _stored(connection: Connection, candidates: Candidates[Name]) -> dict[
 
 async def _answered(connection: Connection, candidates: Candidates[Name]) -> list[bytes]:
     rows = await connection.fetch(
-        "select fingerprint from event_answers where fingerprint = any($1::bytea[])",
+        "select fingerprint from event_answers where fingerprint = any($1::bytea[])"
+        " union all select fingerprint from unnest($1::bytea[]) as sent (fingerprint)"
+        f" join event_erased on mark = {ANSWER_MARK}",
         [answer for answer in candidates.answers if answer is not None],
     )
     return [row["fingerprint"] for row in rows]
+
+
+async def _erased(connection: Connection, candidates: Candidates[Name]) -> list[Name]:
+    workspaces, ids = zip(*candidates.keys, strict=True)
+    rows = await connection.fetch(
+        "select workspace_id, id from unnest($1::text[], $2::text[]) as sent (workspace_id, id)"
+        f" join event_erased on mark = {ID_MARK}",
+        workspaces, ids,
+    )  # fmt: skip
+    return [(row["workspace_id"], row["id"]) for row in rows]
