@@ -15,6 +15,7 @@ from tokenwatcher_server.events.event import PricedEvent
 from tokenwatcher_server.events.query import Scope
 from tokenwatcher_server.events.store import Conflict, EventStore, Repricing, Stored
 from tokenwatcher_server.kernel.clock import FrozenClock
+from tokenwatcher_server.kernel.ids import new_id
 from tokenwatcher_server.stores import open_store
 
 HOUR = 3_600_000_000
@@ -142,6 +143,13 @@ def test_what_was_erased_and_is_sent_again_is_a_duplicate_whatever_it_says(
     assert opened.run(lambda store: store.verify()).sound
 
 
+def test_no_workspaces_hold_nothing_to_erase(opened: Any, cast: Any) -> None:
+    nowhere = Erasure(workspaces=(), fate="remove", user="ann")
+    both = [nowhere, of(cast, "ann", "unlink")]
+    assert opened.after([[cast.event(user_id="ann")]], lambda store: store.erase(both)) == [0, 1]
+    assert opened.run(lambda store: store.erase([])) == []
+
+
 def test_a_person_may_come_back_with_new_events(opened: Any, cast: Any) -> None:
     new = cast.event(user_id="ann")
 
@@ -251,7 +259,8 @@ def test_events_are_taken_in_and_questions_answered_while_something_is_erased(
         taken = 0
         while not erasing.done():
             new = cast.event(user_id="ben")
-            assert await store.append([[new]]) == [Stored()]
+            newcomer = cast.event(workspace_id=new_id(), response_id=f"an answer to {taken:09}")
+            assert await store.append([[new, newcomer]]) == [Stored()]
             taken += 1
             [[row]] = await store.usage([cast.query("calls")])
             assert row.values[0] in {100 + taken, 200 + taken}

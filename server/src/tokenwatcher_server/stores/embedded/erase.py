@@ -100,6 +100,8 @@ class Eraser:
 
     def _sequences(self, erasure: Erasure) -> list[int]:
         """The segments that may hold events that the erasure names, and all that do."""
+        if not erasure.workspaces:
+            return []
         bindings = Bindings()
         conditions = [f"workspace_id in ({bindings.bind_all(erasure.workspaces)})"]
         if erasure.user is not None:

@@ -95,9 +95,9 @@ def rebuild(files: StoreFiles, progress: Progress) -> int:
 
 def learning(responses: ResponseIndex, journal: JournalReader) -> Learn:
     """What adds segments to a response index."""
-    numbers = journal.workspace_numbers()
 
     def learn_all(segments: Sequence[Read]) -> None:
+        numbers = journal.workspace_numbers()  # new ones may come while this goes on
         for link, segment in segments:
             learn(responses, link, segment, numbers)
 
