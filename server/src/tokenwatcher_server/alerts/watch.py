@@ -22,8 +22,10 @@ from tokenwatcher_server.alerts.measure import Asked, Observed, just_ended, obse
 from tokenwatcher_server.alerts.outbox import enqueue, forget_old_deliveries
 from tokenwatcher_server.alerts.rule import Rule
 from tokenwatcher_server.control.database import Database
+from tokenwatcher_server.control.lease import Lease
 from tokenwatcher_server.events.store import EventStore
 from tokenwatcher_server.kernel.clock import HOUR_US, Clock
+from tokenwatcher_server.kernel.errors import AppError
 from tokenwatcher_server.kernel.ids import WorkspaceId
 from tokenwatcher_server.observability.logs import logger
 
@@ -58,6 +60,7 @@ class Watch:
         self._touched: set[str] = set()
         self._awake = asyncio.Event()
         self._tidied_at = 0
+        self._lease = Lease(database, clock, "alerts", TICK_SECONDS)
 
     def touched(self, workspace_id: str) -> None:
         """Events of the workspace were stored. Costs next to nothing, for it is said often."""
@@ -75,7 +78,8 @@ class Watch:
                     await self._awake.wait()
                     await asyncio.sleep(gather_seconds)
             except TimeoutError:
-                touched, all_at = None, time.monotonic() + TICK_SECONDS
+                all_at = time.monotonic() + TICK_SECONDS
+                touched = await self._on_the_clock()
             else:
                 touched = sorted(self._touched)
             self._awake.clear()
@@ -87,6 +91,13 @@ class Watch:
             except Exception:  # noqa: BLE001 - the next minute tries again
                 logger().exception("alert rules can't be evaluated now; they are tried again")
             gather_seconds = max(GATHER_SECONDS, REST * (time.monotonic() - began))
+
+    async def _on_the_clock(self) -> list[str] | None:
+        """All workspaces (None), unless another server looks at them, or that can't be known."""
+        try:
+            return None if await self._lease.held() else sorted(self._touched)
+        except AppError:
+            return None
 
     async def evaluate(self, workspaces: Sequence[str] | None = None) -> int:
         """Evaluate the rules of some workspaces, or of all; says how many alerts that made."""

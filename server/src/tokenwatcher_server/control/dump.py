@@ -17,7 +17,7 @@ from tokenwatcher_server.control.database import Database
 from tokenwatcher_server.control.migrate import HEAD, upgrade
 from tokenwatcher_server.control.tables import metadata
 
-LEFT_OUT: Final = ("sessions", "sign_in_links", "sign_in_failures")
+LEFT_OUT: Final = ("sessions", "sign_in_links", "sign_in_failures", "leases")
 ROWS_AT_ONCE: Final = 500
 
 Row = tuple[str, dict[str, Any]]

@@ -261,3 +261,11 @@ alert_attempts = Table(
     Column("latency_ms", Integer, nullable=True),
     Column("error", String(300), nullable=True),
 )
+
+leases = Table(
+    "leases",  # of several servers, the one that does what comes round
+    metadata,
+    Column("name", String(50), primary_key=True),
+    Column("holder", String(36), nullable=False),
+    _instant("until"),
+)

@@ -8,6 +8,7 @@ import msgspec
 from tokenwatcher_server.access.workspaces import list_workspaces
 from tokenwatcher_server.control.audit import Actor, Entry, record
 from tokenwatcher_server.control.database import Database
+from tokenwatcher_server.control.lease import Lease
 from tokenwatcher_server.events.store import EventStore
 from tokenwatcher_server.kernel.clock import Clock, iso
 from tokenwatcher_server.observability.logs import logger
@@ -30,7 +31,7 @@ class Removed(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Retention:
-    """The task that removes. Any number of processes may run one on the same stores."""
+    """The task that removes. Of several servers, one does it."""
 
     def __init__(
         self,
@@ -42,13 +43,15 @@ class Retention:
         self._database, self._store, self._clock = database, store, clock
         self._first_seconds = first_seconds
         self._done: frozenset[Due] = frozenset()
+        self._lease = Lease(database, clock, "retention", TICK_SECONDS)
 
     async def run(self) -> None:
         """Remove for as long as the server runs."""
         await asyncio.sleep(self._first_seconds)
         while True:
             try:
-                await self._remove(again=False, actor=ITSELF)
+                if await self._lease.held():
+                    await self._remove(again=False, actor=ITSELF)
             except Exception:  # noqa: BLE001 - the next hour tries again
                 logger().exception("what is too old can't be removed now; it is tried again")
             await asyncio.sleep(TICK_SECONDS)

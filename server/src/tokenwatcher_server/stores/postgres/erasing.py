@@ -28,6 +28,8 @@ _ANSWERS: Final = (
     f"select workspace_id, provider, response_id, {', '.join(BUCKETS)} from {_FOUND}"
     f" where length(response_id) >= {LEAST_RESPONSE_ID}"
 )
+_COUNTED: Final = "update event_counts set commits = commits + 1 where part = 0"
+"""So that whoever remembers how many there were asks again."""
 _WITHOUT_TEXTS: Final = "prompt = null, completion = null"
 
 
@@ -46,6 +48,7 @@ async def erase(connection: Connection, erasure: Erasure) -> int:
                 await connection.execute(hours.LOCK)
                 erased += await _keep_found(connection)
                 await act(connection, erasure)
+                await connection.execute(_COUNTED)
     if erased and erasure.fate == "remove":
         await _forget_empty_sums(connection, erasure)
     return erased

@@ -63,6 +63,14 @@ async def slots(connection: Connection) -> dict[str, int]:
     return {row["key"]: row["slot"] for row in rows}
 
 
+async def all_summed(connection: Connection) -> bool:
+    """Whether every tag key that there is has sums."""
+    taken = await connection.fetchrow(
+        "select count(*), count(*) filter (where summed) from event_tag_slots"
+    )
+    return bool(taken[0] == taken[1] and taken[0] < TAG_SLOTS)
+
+
 async def give_slots(connection: Connection, keys: list[str]) -> int:
     """Give tag keys slots while there are some left; gives how many are left."""
     async with connection.transaction():

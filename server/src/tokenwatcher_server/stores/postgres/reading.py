@@ -2,6 +2,7 @@
 
 from tokenwatcher_server.events.query import EventFilter, Scope
 from tokenwatcher_server.events.store import StoredEvent
+from tokenwatcher_server.stores.postgres import hours
 from tokenwatcher_server.stores.postgres.connections import Connection
 from tokenwatcher_server.stores.postgres.dialect import bindings, postgres_dialect
 from tokenwatcher_server.stores.postgres.rows import SELECTED, stored_events
@@ -43,7 +44,7 @@ async def event(connection: Connection, scope: Scope, event_id: str) -> StoredEv
 
 
 async def tag_keys(connection: Connection, scope: Scope) -> list[str]:
-    """Counted by their hourly sums; events have to be read only where a key has none."""
+    """Counted by their hourly sums; events have to be read only where keys may have none."""
     bound = bindings()
     where = scope_condition(scope, bound)
     summed = (
@@ -54,8 +55,9 @@ async def tag_keys(connection: Connection, scope: Scope) -> list[str]:
         "select key, count(*) as used from events, jsonb_object_keys(tags) as tag (key)"
         f" where {where} and key not in (select key from event_tag_slots where summed) group by key"
     )
+    everything = summed if await hours.all_summed(connection) else f"{summed} union all {counted}"
     text = (
-        f"select key from ({summed} union all {counted}) as found where used > 0"
+        f"select key from ({everything}) as found where used > 0"
         f' order by used desc, key collate "C" limit {MOST_TAG_KEYS}'
     )
     return [row["key"] for row in await connection.fetch(text, *bound.values)]

@@ -14,6 +14,7 @@ from tokenwatcher_server.stores.postgres import hours
 from tokenwatcher_server.stores.postgres.connections import Connection
 from tokenwatcher_server.stores.postgres.dialect import postgres_dialect
 from tokenwatcher_server.stores.postgres.edges import sums_for
+from tokenwatcher_server.stores.postgres.quantiles import quantiles
 from tokenwatcher_server.stores.sql import EVENTS, Source, usage_rows, usage_statement
 
 _FLOATS: Final = frozenset[Measure](
@@ -31,15 +32,15 @@ async def _answer(
     connection: Connection, query: UsageQuery, slots: Mapping[str, int]
 ) -> list[UsageRow]:
     totals = sums_for(query, slots)
-    if totals is None:
-        return await _ask(connection, query, EVENTS, None)
-    summed = tuple(each for each in query.measures if each in totals.measures)
-    if len(summed) == len(query.measures):
+    summed = tuple(each for each in query.measures if totals and each in totals.measures)
+    if totals is not None and len(summed) == len(query.measures):
         return await _ask(connection, query, totals, slots)
-    if query.group_by or query.interval or not summed:
+    if query.group_by or query.interval:
         return await _ask(connection, query, EVENTS, None)
-    rest = tuple(each for each in query.measures if each not in totals.measures)
-    values = await _single(connection, query, summed, totals, slots)
+    values: dict[Measure, Any] = {**await quantiles(connection, query)}
+    if totals is not None:
+        values |= await _single(connection, query, summed, totals, slots)
+    rest = tuple(each for each in query.measures if each not in values)
     values |= await _single(connection, query, rest, EVENTS, None)
     row = UsageRow(None, (), tuple(values[measure] for measure in query.measures))
     return [row][: query.limit]
@@ -52,6 +53,8 @@ async def _single(
     source: Source,
     slots: Mapping[str, int] | None,
 ) -> dict[Measure, Any]:
+    if not measures:
+        return {}
     asked = msgspec.structs.replace(query, measures=measures, order_by=None, limit=None)
     [row] = await _ask(connection, asked, source, slots)
     return dict(zip(measures, row.values, strict=True))

@@ -84,6 +84,7 @@ _TABLES = (
     """,
     """
     create index ix_events_workspace_id_occurred_at on events (workspace_id, occurred_at)
+        include (project_id, latency_ms, time_to_first_token_ms)
     """,
     # what makes an event the same as another, whichever month it is of
     """
