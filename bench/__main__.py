@@ -11,7 +11,18 @@ from pathlib import Path
 
 import msgspec
 
-from bench import columns, footprint, ingest, machine, pricing, queries, sdk, visible, wrapped
+from bench import (
+    clickhouse,
+    columns,
+    footprint,
+    ingest,
+    machine,
+    pricing,
+    queries,
+    sdk,
+    visible,
+    wrapped,
+)
 from bench.row import Row, table
 from bench.scale import FULL, QUICK, Bench
 from bench.stores import copy_of, filled_store
@@ -91,6 +102,7 @@ def _steps(bench: Bench, kept: Path) -> list[Step]:
         ("columns", lambda: columns.measure(bench, small())),
         ("queries", lambda: queries.measure_small(bench, small())),
         ("queries-on-large", lambda: queries.measure_large(bench, large())),
+        ("clickhouse", lambda: clickhouse.measure(bench)),
         ("disk", lambda: footprint.measure_disk(large())),
         ("start", lambda: footprint.measure_start_and_idle(large())),
         ("sdk", sdk.measure),

@@ -17,9 +17,9 @@ from tokenwatcher_server.settings import Settings
 from tokenwatcher_server.web.services import Services
 
 
-async def fill(folder: Path, events: int) -> Filled:
+async def fill(folder: Path, events: int, events_url: str | None = None) -> Filled:
     day = today()
-    async with running_app(Settings(data_dir=folder)) as app:
+    async with running_app(Settings(data_dir=folder, events_url=events_url)) as app:
         services = app.services
         now_us = services.clock.now_us()
         company = await found_company(services.database, now_us)

@@ -20,6 +20,7 @@ import pytest
 from click.testing import CliRunner
 from sqlalchemy import text
 
+from server.tests.clickhouse_server import ClickHouse
 from server.tests.postgres_server import Postgres
 from server.tests.redis_server import Redis
 from tokenwatcher_server.cli.main import main
@@ -277,3 +278,11 @@ def person(door: Instance, visitor: Callable[[], httpx.Client]) -> Callable[...,
         return client
 
     return browser
+
+
+@pytest.fixture(scope="session")
+def clickhouse() -> Iterator[ClickHouse]:
+    """ClickHouse's engine, started when a test first asks for it; tests have databases of their own."""
+    server = ClickHouse()
+    yield server
+    server.close()

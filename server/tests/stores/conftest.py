@@ -128,13 +128,25 @@ def cast() -> Cast:
     return Cast()
 
 
-@pytest.fixture(params=["embedded", "postgres"])
-def opened(tmp_path: Path, cast: Cast, request: pytest.FixtureRequest) -> Opened:
+@pytest.fixture(scope="session", params=["embedded", "postgres", "clickhouse"])
+def empty(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, cast: Cast
+) -> Callable[[], Opened]:
+    """Every kind of store in turn; gives an empty one each time."""
+
+    def made() -> Opened:
+        url = None
+        if request.param != "embedded":
+            url = request.getfixturevalue(request.param).new_database()
+        return Opened(tmp_path_factory.mktemp("store") / "data", cast.noon, url)
+
+    return made
+
+
+@pytest.fixture
+def opened(empty: Callable[[], Opened]) -> Opened:
     """Every kind of store in turn, empty."""
-    url = None
-    if request.param == "postgres":
-        url = request.getfixturevalue("postgres").new_database()
-    return Opened(tmp_path / "data", cast.noon, url)
+    return empty()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tokenwatcher_server.events.event import Cost, PricedEvent
 from tokenwatcher_server.events.query import Dimension, Filter, Scope, UsageQuery, UsageRow
-from tokenwatcher_server.events.store import Repricing
+from tokenwatcher_server.events.store import EventStore, Repricing
 from tokenwatcher_server.events.tokens import Tokens
 from tokenwatcher_server.kernel.clock import HOUR_US, FrozenClock
 from tokenwatcher_server.kernel.period import Period
@@ -129,8 +129,13 @@ def as_event(cast: Any, number: int, said: dict[str, Any]) -> PricedEvent:
 
 
 async def write(folder: Path, cast: Any, said: Any) -> None:
-    """Every batch is sent twice; some of its events get new costs between the steps."""
     store = await open_store(None, folder, FrozenClock(START))
+    await store_all(store, cast, said)
+    await store.close()
+
+
+async def store_all(store: EventStore, cast: Any, said: Any) -> None:
+    """Every batch is sent twice; some of its events get new costs between the steps."""
     known: list[PricedEvent] = []
     for batch, changes in said:
         made = [as_event(cast, len(known) + n, event) for n, event in enumerate(batch)]
@@ -147,7 +152,6 @@ async def write(folder: Path, cast: Any, said: Any) -> None:
         if batch:
             await store.usage([cast.query("calls")])
     assert (await store.verify()).sound
-    await store.close()
 
 
 @contextmanager

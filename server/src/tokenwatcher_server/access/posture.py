@@ -12,6 +12,7 @@ from tokenwatcher_server.access.oidc import parse_group_roles
 from tokenwatcher_server.access.passwords import check_strength
 from tokenwatcher_server.access.secrets import SHORTEST_SECRET
 from tokenwatcher_server.access.users import LONGEST_USERNAME
+from tokenwatcher_server.kernel.clickhouse_url import SCHEME, parse_url
 from tokenwatcher_server.kernel.errors import AppError
 from tokenwatcher_server.settings import Settings, SettingsError
 
@@ -38,6 +39,7 @@ def refuse_to_start(settings: Settings) -> None:
     _check_origins(settings.ingest_allowed_origins)
     _check_proxies(settings.trusted_proxies)
     check_addresses(settings)
+    _check_events_url(settings.events_url)
     _check_oidc(settings)
     mail_server_of(settings)
 
@@ -65,6 +67,16 @@ def dangers(settings: Settings) -> Iterator[SettingsError]:
     yield from _weak("CSRF_SECRET", settings.csrf_secret)
     yield from _weak("ROLLUP_REBUILD_SECRET", settings.rollup_rebuild_secret)
     yield from _weak("CRON_SECRET", settings.cron_secret)
+
+
+def _check_events_url(url: str | None) -> None:
+    """What is said to be ClickHouse's has to be; the store refuses what it doesn't know at all."""
+    if url is None or not url.startswith(f"{SCHEME}:"):
+        return
+    try:
+        parse_url(url)
+    except ValueError as error:
+        raise SettingsError("EVENTS_URL", str(error)) from None
 
 
 def _is_embedded(database_url: str | None) -> bool:

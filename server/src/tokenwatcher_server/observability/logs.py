@@ -21,6 +21,9 @@ from tokenwatcher_server.observability.redaction import (
 request_id: Final[ContextVar[str | None]] = ContextVar("request_id", default=None)
 """Of the request that is being answered; set where it comes in."""
 
+_TOLD_BY_ITS_CALLER: Final = ("urllib3.connectionpool", "clickhouse_connect")
+"""Libraries that warn of every failure before they raise it."""
+
 
 def configure(
     *,
@@ -55,6 +58,8 @@ def configure(
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(handlers=[_FromLibraries()], level=logging.WARNING, force=True)
+    for library in _TOLD_BY_ITS_CALLER:
+        logging.getLogger(library).setLevel(logging.ERROR)
     logging.captureWarnings(capture=True)
     sys.excepthook = _on_crash
     threading.excepthook = _on_thread_crash

@@ -32,6 +32,10 @@ async def open_store(
         from tokenwatcher_server.stores.postgres.store import open_postgres
 
         return await open_postgres(url, question_seconds)
+    if url is not None and url.startswith("clickhouse:"):
+        from tokenwatcher_server.stores.clickhouse.store import open_clickhouse
+
+        return await asyncio.to_thread(open_clickhouse, url, clock, question_seconds)
     _refuse_other(url)
     return await asyncio.to_thread(open_embedded, data_dir, clock, rebuilding, question_seconds)
 
@@ -45,6 +49,10 @@ def open_history(url: str | None, data_dir: Path) -> History:
         from tokenwatcher_server.stores.postgres.history import PostgresHistory
 
         return PostgresHistory(url)
+    if url is not None and url.startswith("clickhouse:"):
+        from tokenwatcher_server.stores.clickhouse.history import ClickHouseHistory
+
+        return ClickHouseHistory(url)
     _refuse_other(url)
     return EmbeddedHistory(files_of(data_dir))
 

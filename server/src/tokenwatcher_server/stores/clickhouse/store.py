@@ -1,0 +1,127 @@
+"""The store in ClickHouse: any number of servers may have it open at once."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Final, TypeVar
+
+from tokenwatcher_server.events.event import PricedEvent
+from tokenwatcher_server.events.query import EventFilter, Scope, UsageQuery, UsageRow
+from tokenwatcher_server.events.store import (
+    Outcome,
+    Repricing,
+    StoredEvent,
+    StoreRefused,
+    StoreUnavailable,
+    Verification,
+)
+from tokenwatcher_server.kernel.clickhouse_url import Address
+from tokenwatcher_server.kernel.clock import Clock
+from tokenwatcher_server.kernel.ids import WorkspaceId
+from tokenwatcher_server.kernel.period import Period
+from tokenwatcher_server.stores.clickhouse import reading
+from tokenwatcher_server.stores.clickhouse.connection import (
+    LONG_SECONDS,
+    WRITE_SECONDS,
+    Connection,
+    address_of,
+)
+from tokenwatcher_server.stores.clickhouse.migrate import migrate
+from tokenwatcher_server.stores.clickhouse.statistics import Statistics
+from tokenwatcher_server.stores.clickhouse.usage import answer
+from tokenwatcher_server.stores.clickhouse.verify import verify
+from tokenwatcher_server.stores.clickhouse.writing import Writer
+
+READERS: Final = 4
+
+T = TypeVar("T")
+
+
+class ClickHouseStore:
+    """An EventStore in a ClickHouse database."""
+
+    def __init__(self, address: Address, clock: Clock, question_seconds: float) -> None:
+        self._address = address
+        with ExitStack() as stack:
+            self._writes = Connection(address, WRITE_SECONDS)
+            stack.callback(self._writes.close)
+            self._questions = Connection(address, question_seconds)
+            stack.callback(self._questions.close)
+            try:
+                migrate(self._writes, address.cluster)
+                self._writer = Writer(self._writes, clock)
+            except StoreUnavailable as error:
+                raise StoreRefused(f"EVENTS_URL: the tables can't be made: {error}") from None
+            self._resources = stack.pop_all()
+        self._statistics = Statistics(self._questions, address.cluster)
+        self._writing = ThreadPoolExecutor(1, "clickhouse-write")
+        self._reading = ThreadPoolExecutor(READERS, "clickhouse-read")
+
+    async def append(self, batches: Sequence[Sequence[PricedEvent]]) -> list[Outcome]:
+        return await self._write(lambda: self._writer.append(batches))
+
+    async def usage(self, queries: Sequence[UsageQuery]) -> list[list[UsageRow]]:
+        return await self._read(lambda: answer(self._questions, queries))
+
+    async def events(self, wanted: EventFilter) -> list[StoredEvent]:
+        return await self._read(lambda: reading.events(self._questions, wanted))
+
+    async def event(self, scope: Scope, event_id: str) -> StoredEvent | None:
+        return await self._read(lambda: reading.event(self._questions, scope, event_id))
+
+    async def tag_keys(self, scope: Scope) -> list[str]:
+        return await self._read(lambda: reading.tag_keys(self._questions, scope))
+
+    async def reprice(self, changes: Sequence[Repricing]) -> int:
+        return await self._write(lambda: self._writer.reprice(changes))
+
+    async def rebuild_totals(
+        self,
+        period: Period,  # noqa: ARG002 - the promise's signature
+        workspaces: Sequence[WorkspaceId] | None,  # noqa: ARG002
+    ) -> int:
+        """Nothing is derived: every question is answered from the events."""
+        return 0
+
+    async def verify(self) -> Verification:
+        return await self._read(self._verify)
+
+    async def ready(self) -> bool:
+        try:
+            await self._write(self._writer.probe)
+        except StoreUnavailable:
+            return False
+        return True
+
+    async def statistics(self) -> Mapping[str, int]:
+        return await self._read(self._statistics.take)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._close)
+
+    async def _write(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._writing, work)
+
+    async def _read(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._reading, work)
+
+    def _verify(self) -> Verification:
+        patient = Connection(self._address, LONG_SECONDS)
+        try:
+            return verify(patient, self._address.cluster)
+        finally:
+            patient.close()
+
+    def _close(self) -> None:
+        self._writing.shutdown()
+        self._reading.shutdown()
+        self._resources.close()
+
+
+def open_clickhouse(url: str, clock: Clock, question_seconds: float) -> ClickHouseStore:
+    """Open the store in a database, and bring its tables to this version's schema.
+
+    Raises StoreRefused where the server can't be used, or the tables are of a newer version.
+    """
+    return ClickHouseStore(address_of(url), clock, question_seconds)
