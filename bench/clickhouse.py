@@ -126,7 +126,7 @@ async def _row(
 async def _fill(bench: Bench, url: str) -> Filled:
     folder = bench.scratch / "clickhouse"
     folder.mkdir(parents=True, exist_ok=True)
-    return await fill(folder, min(POURED, bench.scale.large_store), url)
+    return await fill(folder, min(POURED, bench.scale.small_store), url)
 
 
 def _multiply(connection: Connection, events: int) -> int:

@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--engine",
-        choices=("embedded", "postgres"),
+        choices=("embedded", "postgres", "clickhouse"),
         default="embedded",
         help="what the servers that tests share keep their data in",
     )
@@ -54,8 +54,13 @@ def engine(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[[], dict[str, str]]]:
     """Gives the settings of a server of its own: an empty place for its data each time."""
-    if request.config.getoption("--engine") == "embedded":
+    named = request.config.getoption("--engine")
+    if named == "embedded":
         yield dict
+        return
+    if named == "clickhouse":  # which holds events alone
+        events: ClickHouse = request.getfixturevalue("clickhouse")
+        yield lambda: {"EVENTS_URL": events.new_database()}
         return
     server: Postgres = request.getfixturevalue("postgres")
     redis = Redis(tmp_path_factory.mktemp("redis"))

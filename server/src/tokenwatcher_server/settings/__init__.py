@@ -117,7 +117,8 @@ SETTINGS = (
             "`postgresql://USER:PASSWORD@HOST/DATABASE`.", secret=True),
     Setting("EVENTS_URL", "events_url", text,
             "Where events live; by default the database of DATABASE_URL where that is PostgreSQL, else "
-            "the embedded store in the data folder.", secret=True),
+            "the embedded store in the data folder. For ClickHouse "
+            "`clickhouse://USER:PASSWORD@HOST:8123/DATABASE`.", secret=True),
     Setting("DASHBOARD_AUTH_ENABLED", "dashboard_auth_enabled", boolean,
             "Whether the dashboard asks for a sign-in."),
     Setting("DASHBOARD_USERNAME", "dashboard_username", text,
