@@ -9,3 +9,7 @@ create table if not exists events on cluster 'tokens' as events_local engine = D
 create table if not exists events_written_local on cluster 'tokens' (at Int64) engine = ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/{database}/events_written_local', '{replica}', at) order by tuple();
 
 create table if not exists events_written on cluster 'tokens' as events_written_local engine = Distributed('tokens', currentDatabase(), events_written_local, 0);
+
+create table if not exists events_erased_local on cluster 'tokens' (mark FixedString(32)) engine = ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/{database}/events_erased_local', '{replica}') order by mark;
+
+create table if not exists events_erased on cluster 'tokens' as events_erased_local engine = Distributed('tokens', currentDatabase(), events_erased_local, 0);

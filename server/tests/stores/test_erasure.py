@@ -1,8 +1,6 @@
 """What is erased is gone for good, and the rest is as if it had never been; on every store."""
 
 import asyncio
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,9 +12,7 @@ from tokenwatcher_server.events.erasure import Erasure
 from tokenwatcher_server.events.event import PricedEvent
 from tokenwatcher_server.events.query import Scope
 from tokenwatcher_server.events.store import Conflict, EventStore, Repricing, Stored
-from tokenwatcher_server.kernel.clock import FrozenClock
 from tokenwatcher_server.kernel.ids import new_id
-from tokenwatcher_server.stores import open_store
 
 HOUR = 3_600_000_000
 DAY = 24 * HOUR
@@ -296,18 +292,16 @@ deeds = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.lists(deeds, max_size=10))
-def test_what_is_left_is_what_a_plain_dictionary_has_left(cast: Any, done: list[Any]) -> None:
-    async def scenario(folder: Path) -> None:
-        clock = FrozenClock(cast.noon)
-        store = await open_store(None, folder, clock)
+def test_what_is_left_is_what_a_plain_dictionary_has_left(cast: Any, empty: Any) -> None:
+    async def scenario(done: list[Any]) -> None:
+        opened = empty()
+        store = await opened.open()
         model: dict[str, PricedEvent] = {}
         gone: set[str] = set()
         for deed in done:
             if deed == "open again":
                 await store.close()
-                store = await open_store(None, folder, clock)
+                store = await opened.open()
             elif isinstance(deed, list):
                 for number, user, end, hours, asked in deed:
                     event = cast.event(
@@ -331,8 +325,13 @@ def test_what_is_left_is_what_a_plain_dictionary_has_left(cast: Any, done: list[
         assert verified.events == len(model)
         await store.close()
 
-    with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(scenario(Path(folder)))
+    # a server's database takes longer to make than a folder
+    @settings(max_examples=40 if empty().url is None else 10, deadline=None)
+    @given(st.lists(deeds, max_size=10))
+    def law(done: list[Any]) -> None:
+        asyncio.run(scenario(done))
+
+    law()
 
 
 def _as_erasure(cast: Any, deed: Any) -> Erasure:

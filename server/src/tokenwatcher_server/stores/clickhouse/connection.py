@@ -87,10 +87,11 @@ class Connection:
                 settings=self._writing | {"insert_deduplication_token": token},
             )
 
-    def execute(self, text: str) -> None:
-        """Change the schema."""
+    def execute(self, text: str, values: Values | None = None) -> None:
+        """Do something that gives no rows."""
         with answering():
-            self._client.command(text, settings=self._writing)
+            given = dict(values) if values is not None else None
+            self._client.command(text, parameters=given, settings=self._writing)
 
     def close(self) -> None:
         self._client.close()

@@ -6,7 +6,7 @@ place        the hour that its key begins with; the same for every row of an id 
 sequence     the commit that stored the event; `position` is its place in that
 version      which row of a key holds: the first commit before later ones, a later price before both
 void         1 where the event does not count, as another is the same; that holds before all others
-changed      the commit that wrote this row; `change` is the price's place in that
+changed      the commit, or the erasure, that wrote this row; `change` is the price's place in that
 answer       the fingerprint of the provider's answer, 0 where there is none that proves something
 earlier      the costs that a later price replaced
 """
@@ -30,7 +30,7 @@ Columns = dict[str, Values]
 
 _FIRST: Final = 2**63
 """Versions of first rows are below it, those of later prices above."""
-_VOID: Final = 2**64 - 1
+VOID_VERSION: Final = 2**64 - 1
 _JSON: Final = ("metadata", "server_tool_calls")
 _NOTES: Final = ("sequence", "position", "changed", "change", "earlier")
 _NAMES: Final = (*EVENT_NAMES, "content_digest", *_NOTES)
@@ -119,7 +119,7 @@ def void_rows(keys: Sequence[Key]) -> Columns:
     columns: Columns = {
         name: [getattr(key, name) for key in keys] for name in KEY_COLUMNS if name != "answer"
     }
-    return columns | {"void": [1] * len(keys), "version": [_VOID] * len(keys)}
+    return columns | {"void": [1] * len(keys), "version": [VOID_VERSION] * len(keys)}
 
 
 def read(rows: Sequence[Sequence[Any]]) -> list[Row]:

@@ -73,7 +73,7 @@ REMEMBERED: Final = 10_000
 
 def steps(cluster: str | None) -> Sequence[Sequence[str]]:
     """The statements of every step, from the first on."""
-    return (_first(cluster),)
+    return (_first(cluster), _erased(cluster))
 
 
 def _first(cluster: str | None) -> Sequence[str]:
@@ -110,6 +110,14 @@ def _first(cluster: str | None) -> Sequence[str]:
             cluster,
         ),
     )
+
+
+def _erased(cluster: str | None) -> Sequence[str]:
+    """What is left of removed people's events: hashes of their ids and answers."""
+    return _table(
+        "events_erased", ["mark FixedString(32)"], "ReplacingMergeTree", "", "order by mark", {},
+        cluster,
+    )  # fmt: skip
 
 
 def version_table(cluster: str | None) -> Sequence[str]:

@@ -11,10 +11,10 @@ _DISK: Final = (
     " where database = currentDatabase() and name in ('events', 'events_local')"
 )
 _COMMITS: Final = (
-    "select max(max_block_number) from system.parts"
+    "select greatest(max(max_block_number), max(data_version)) from system.parts"
     " where database = currentDatabase() and table = 'events' and active"
 )
-"""The last insert has the highest number, whatever was merged since."""
+"""The last insert has the highest number, or the last erasure, whatever was merged since."""
 
 
 class Statistics:

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Final, TypeVar
 
+from tokenwatcher_server.events.erasure import Erasure
 from tokenwatcher_server.events.event import PricedEvent
 from tokenwatcher_server.events.query import EventFilter, Scope, UsageQuery, UsageRow
 from tokenwatcher_server.events.store import (
@@ -27,6 +28,7 @@ from tokenwatcher_server.stores.clickhouse.connection import (
     Connection,
     address_of,
 )
+from tokenwatcher_server.stores.clickhouse.erasing import erase
 from tokenwatcher_server.stores.clickhouse.migrate import migrate
 from tokenwatcher_server.stores.clickhouse.statistics import Statistics
 from tokenwatcher_server.stores.clickhouse.usage import answer
@@ -55,6 +57,7 @@ class ClickHouseStore:
                 raise StoreRefused(f"EVENTS_URL: the tables can't be made: {error}") from None
             self._resources = stack.pop_all()
         self._statistics = Statistics(self._questions, address.cluster)
+        self._erasing = asyncio.Lock()
         self._writing = ThreadPoolExecutor(1, "clickhouse-write")
         self._reading = ThreadPoolExecutor(READERS, "clickhouse-read")
 
@@ -76,6 +79,10 @@ class ClickHouseStore:
     async def reprice(self, changes: Sequence[Repricing]) -> int:
         return await self._write(lambda: self._writer.reprice(changes))
 
+    async def erase(self, erasures: Sequence[Erasure]) -> list[int]:
+        async with self._erasing:
+            return [await self._erase(erasure) for erasure in erasures]
+
     async def rebuild_totals(
         self,
         period: Period,  # noqa: ARG002 - the promise's signature
@@ -85,7 +92,8 @@ class ClickHouseStore:
         return 0
 
     async def verify(self) -> Verification:
-        return await self._read(self._verify)
+        cluster = self._address.cluster
+        return await asyncio.to_thread(self._patiently, lambda patient: verify(patient, cluster))
 
     async def ready(self) -> bool:
         try:
@@ -106,10 +114,19 @@ class ClickHouseStore:
     async def _read(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._reading, work)
 
-    def _verify(self) -> Verification:
+    async def _erase(self, erasure: Erasure) -> int:
+        """Beside the thread that commits, as it may take long."""
+        number = await self._write(self._writer.number)
+        cluster = self._address.cluster
+        return await asyncio.to_thread(
+            self._patiently, lambda patient: erase(patient, cluster, erasure, number)
+        )
+
+    def _patiently(self, work: Callable[[Connection], T]) -> T:
+        """Do what may take as long as it needs."""
         patient = Connection(self._address, LONG_SECONDS)
         try:
-            return verify(patient, self._address.cluster)
+            return work(patient)
         finally:
             patient.close()
 

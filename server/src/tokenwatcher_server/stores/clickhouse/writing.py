@@ -18,6 +18,12 @@ from tokenwatcher_server.events.store import (
 )
 from tokenwatcher_server.kernel.clock import Clock
 from tokenwatcher_server.stores.clickhouse.connection import Connection
+from tokenwatcher_server.stores.clickhouse.erasing import (
+    answer_mark,
+    erased,
+    has_erased,
+    id_mark,
+)
 from tokenwatcher_server.stores.clickhouse.keys import Key, Name, find, holders, losers
 from tokenwatcher_server.stores.clickhouse.reading import rows_at
 from tokenwatcher_server.stores.clickhouse.rows import (
@@ -52,7 +58,7 @@ class Writer:
         """
         candidates = _candidates([priced for batch in batches for priced in batch])
         sequence = self._sequences.take()
-        admission = _admission(self._look_up(candidates))
+        admission = _admission(self._look_up(candidates), *self._erased(candidates))
         outcomes: list[Outcome] = []
         admitted: list[tuple[int, int]] = []
         start = 0
@@ -91,10 +97,28 @@ class Writer:
             self._insert(later_rows(later, changed))
         return found
 
+    def number(self) -> int:
+        """A commit's number for what is not one, such as an erasure."""
+        return self._sequences.take()
+
     def probe(self) -> None:
         """Write something to disk. Raises StoreUnavailable where that fails."""
         columns = {"at": [self._sequences.take()]}
         self._connection.insert("events_written", columns, {"at": "Int64"}, _token())
+
+    def _erased(self, candidates: Candidates[Name]) -> tuple[set[bytes], list[Name]]:
+        """The answers and the ids of people's events that were removed."""
+        with _unanswered():
+            if not has_erased(self._connection):
+                return set(), []
+        names = {id_mark(name): name for name in candidates.keys}
+        answers = {answer_mark(int.from_bytes(each)): each for each in candidates.answers if each}
+        with _unanswered():
+            found = erased(self._connection, [*names, *answers])
+        return (
+            {answers[mark] for mark in found if mark in answers},
+            [names[mark] for mark in found if mark in names],
+        )
 
     def _look_up(self, candidates: Candidates[Name]) -> list[Key]:
         """The rows of these ids and answers; what must not count is taken out first.
@@ -148,12 +172,14 @@ def _candidates(events: Sequence[PricedEvent]) -> Candidates[Name]:
     )
 
 
-def _admission(known: Sequence[Key]) -> Admission[Name]:
+def _admission(
+    known: Sequence[Key], erased_answers: set[bytes], erased_names: list[Name]
+) -> Admission[Name]:
     """What is void is known too: its id would come back to where the void row is."""
     ordered = sorted(known, key=lambda key: (-key.sequence, -key.position))
+    held = {key.answer.to_bytes(_ANSWER_BYTES) for key in holders(known) if key.answer}
     return Admission(
-        {key.name: key.content_digest for key in ordered},
-        {key.answer.to_bytes(_ANSWER_BYTES) for key in holders(known) if key.answer},
+        {key.name: key.content_digest for key in ordered}, held | erased_answers, erased_names
     )
 
 
