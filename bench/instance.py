@@ -49,7 +49,7 @@ def server_command(bench: Bench) -> tuple[str, ...]:
 
 
 @contextmanager
-def running(data_dir: Path, command: tuple[str, ...] = SERVE) -> Iterator[Server]:
+def running(data_dir: Path, command: tuple[str, ...] = SERVE, **settings: str) -> Iterator[Server]:
     """Run the server until the block ends; raises RuntimeError where it doesn't start."""
     port = _free_port()
     arguments = ["--data-dir", str(data_dir), "--port", str(port)]
@@ -57,7 +57,7 @@ def running(data_dir: Path, command: tuple[str, ...] = SERVE) -> Iterator[Server
         began = time.perf_counter()
         process = subprocess.Popen(
             [sys.executable, *command, *arguments], cwd=ROOT, stdout=log, stderr=log,
-            env=os.environ | _SETTINGS,
+            env=os.environ | _SETTINGS | settings,
         )  # fmt: skip
         try:
             _wait_until_ready(process, port)

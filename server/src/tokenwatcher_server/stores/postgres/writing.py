@@ -34,6 +34,9 @@ PARTS: Final = 8
 PATIENCE_SECONDS: Final = 5.0
 """How long a lost connection is tried again before the senders are told to come back later."""
 PAUSE_SECONDS: Final = 0.1
+OF_TEXTS: Final = "string_to_array(${place}::text, E'\\x1f', E'\\x1e')"
+OF_LISTS: Final = "${place}::text[]"
+"""How a column that was sent becomes a list: from one text (see `rows.joined`), or as it is."""
 CHECKED_EVENTS: Final = 200_000
 """After so many events, tags with too many values lose their sums."""
 
@@ -58,10 +61,8 @@ class Writer:
         self._tag_keys: set[str] = set()
         self._free_slots = True
         part = secrets.randbelow(PARTS)
-        self._of_texts = insert_statement(
-            part, "string_to_array(${place}::text, E'\\x1f', E'\\x1e')"
-        )
-        self._of_lists = insert_statement(part, "${place}::text[]")
+        self._of_texts = insert_statement(part, OF_TEXTS)
+        self._of_lists = insert_statement(part, OF_LISTS)
         self._since_check = 0
         self._one = asyncio.Lock()
 
