@@ -31,7 +31,7 @@ async def open_store(
         # imported here, as most servers do without
         from tokenwatcher_server.stores.postgres.store import open_postgres
 
-        return await open_postgres(url, question_seconds)
+        return await open_postgres(url, clock, question_seconds)
     if url is not None and url.startswith("clickhouse:"):
         from tokenwatcher_server.stores.clickhouse.store import open_clickhouse
 

@@ -1,15 +1,18 @@
 """The store in PostgreSQL: any number of servers may have it open at once."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
 
 from tokenwatcher_server.events.erasure import Erasure
 from tokenwatcher_server.events.event import PricedEvent
 from tokenwatcher_server.events.query import EventFilter, Scope, UsageQuery, UsageRow
 from tokenwatcher_server.events.store import Outcome, Repricing, StoredEvent, Verification
+from tokenwatcher_server.kernel.clock import Clock
 from tokenwatcher_server.kernel.ids import WorkspaceId
 from tokenwatcher_server.kernel.period import Period
 from tokenwatcher_server.stores.postgres import erasing, hours, reading, repricing
 from tokenwatcher_server.stores.postgres.connections import Connections, is_passing
+from tokenwatcher_server.stores.postgres.durations import MANY_EVENTS, CountedDay, Days, keep
 from tokenwatcher_server.stores.postgres.migrate import migrate
 from tokenwatcher_server.stores.postgres.usage import answer
 from tokenwatcher_server.stores.postgres.verify import verify
@@ -28,16 +31,22 @@ _BESIDE = ["event_ids", "event_answers", "event_repricings", "event_erased", "ho
 class PostgresStore:
     """An EventStore in a PostgreSQL database."""
 
-    def __init__(self, connections: Connections) -> None:
-        self._connections = connections
+    def __init__(self, connections: Connections, clock: Clock, many_events: int) -> None:
+        self._connections, self._clock = connections, clock
+        self._many_events = many_events
+        self._keeping: asyncio.Task[None] | None = None
         self._writer = Writer(connections)
 
     async def append(self, batches: Sequence[Sequence[PricedEvent]]) -> list[Outcome]:
         return await self._writer.append(batches)
 
     async def usage(self, queries: Sequence[UsageQuery]) -> list[list[UsageRow]]:
+        days = Days(self._clock.now_us(), self._many_events)
         async with self._connections.snapshot() as connection:
-            return await answer(connection, queries)
+            rows = await answer(connection, queries, days)
+        if days.counted and self._keeping is None:
+            self._keeping = asyncio.create_task(self._keep(days.counted.values()))
+        return rows
 
     async def events(self, wanted: EventFilter) -> list[StoredEvent]:
         async with self._connections.snapshot() as connection:
@@ -88,11 +97,26 @@ class PostgresStore:
                 "disk_bytes": int(await connection.fetchval(_DISK, _BESIDE)),
             }
 
+    async def _keep(self, counted: Iterable[CountedDay]) -> None:
+        """Keep what a question counted, for the next one; that one counts again where it fails."""
+        try:
+            async with self._connections.writer() as connection:
+                await keep(connection, counted)
+        except Exception as error:
+            if not is_passing(error):
+                raise
+        finally:
+            self._keeping = None
+
     async def close(self) -> None:
+        if self._keeping is not None:
+            await self._keeping
         await self._connections.close()
 
 
-async def open_postgres(url: str, question_seconds: float) -> PostgresStore:
+async def open_postgres(
+    url: str, clock: Clock, question_seconds: float, many_events: int = MANY_EVENTS
+) -> PostgresStore:
     """Open the store in a database, and bring its tables to this version's schema.
 
     Raises StoreRefused where the server can't be reached, or the tables are of a newer version.
@@ -106,4 +130,4 @@ async def open_postgres(url: str, question_seconds: float) -> PostgresStore:
     except BaseException:
         await connections.close()
         raise
-    return PostgresStore(connections)
+    return PostgresStore(connections, clock, many_events)
