@@ -97,7 +97,7 @@ def _prompts(facts: Facts) -> Point:
     if not facts.settings.store_prompts:
         return Point("Prompt storage", "good", "off: prompts and completions are discarded", why)
     mend = "STORE_PROMPTS=false"
-    return Point("Prompt storage", "warning", "on: all that clients send is kept", why, mend)
+    return Point("Prompt storage", "warning", "on: kept as long as each workspace says", why, mend)
 
 
 def _cost_override(facts: Facts) -> Point:
