@@ -87,6 +87,30 @@ def test_a_rule_is_muted_until_an_instant_and_heard_again(signed_in: Browser) ->
     assert heard.json()["alert"]["mutedUntil"] is None
 
 
+def test_a_rule_is_made_in_the_zone_of_its_workspace_unless_it_names_one(
+    signed_in: Browser,
+) -> None:
+    browser = signed_in()
+    made = browser.post("/api/workspaces", json={"name": "Far away"}).json()["workspace"]
+    assert made["timezone"] == "UTC"
+    address = f"/api/workspaces/{made['id']}"
+    changed = browser.patch(address, json={"timezone": "Pacific/Auckland"}).json()["workspace"]
+    assert (changed["name"], changed["timezone"]) == ("Far away", "Pacific/Auckland")
+    body = {"workspaceId": made["id"]} | BUDGET
+
+    def zone(**named: str) -> str:
+        return str(browser.post("/api/alerts", json=body | named).json()["alert"]["timezone"])
+
+    assert (zone(), zone(timezone="UTC")) == ("Pacific/Auckland", "UTC")
+    for wrong in ("Mars/Olympus", "../../etc/passwd", ""):
+        refused = browser.patch(address, json={"timezone": wrong})
+        assert (refused.status_code, refused.json()["issues"][0]["path"]) == (400, "timezone")
+    assert browser.patch(address, json={"name": "Near"}).json()["workspace"] == changed | {
+        "name": "Near"
+    }
+    browser.delete(address)
+
+
 def test_what_is_removed_takes_its_alerts_with_it(signed_in: Browser) -> None:
     browser = signed_in()
     made = browser.post("/api/workspaces", json={"name": "Short-lived"}).json()["workspace"]["id"]

@@ -19,8 +19,9 @@ from tokenwatcher_server.control.tables import (
     projects,
     workspaces,
 )
-from tokenwatcher_server.kernel.errors import AppError, Kind
+from tokenwatcher_server.kernel.errors import AppError, Issue, Kind, invalid
 from tokenwatcher_server.kernel.ids import WorkspaceId, new_id
+from tokenwatcher_server.kernel.period import is_zone
 
 DEFAULT = "default"
 PROMPTS_DAYS = 30
@@ -36,6 +37,8 @@ class Workspace(msgspec.Struct, frozen=True, rename="camel"):
     """None is for ever."""
     keep_prompts_days: int | None = PROMPTS_DAYS
     """None is as long as the events."""
+    timezone: str = "UTC"
+    """That of the alerts that are made here, unless they name their own."""
 
 
 async def create_workspace(connection: AsyncConnection, name: str, now_us: int) -> Workspace:
@@ -70,6 +73,16 @@ async def rename_workspace(
     """Give another name; the slug stays, as commands and addresses use it."""
     await connection.execute(
         update(workspaces).where(workspaces.c.id == workspace_id).values(name=checked_name(name))
+    )
+
+
+async def set_timezone(connection: AsyncConnection, workspace_id: WorkspaceId, zone: str) -> None:
+    """Have alerts be made in another zone; those that are there keep theirs. Raises AppError."""
+    if not is_zone(zone):
+        message = "must be a name of the time zone database"
+        raise invalid(f"timezone {message}.", Issue("timezone", message))
+    await connection.execute(
+        update(workspaces).where(workspaces.c.id == workspace_id).values(timezone=zone)
     )
 
 

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation, localcontext
 from typing import Final, Literal, get_args
-from zoneinfo import ZoneInfo
 
 import msgspec
 
 from tokenwatcher_server.events.query import Dimension, Measure
 from tokenwatcher_server.kernel.errors import Issue, invalid
 from tokenwatcher_server.kernel.money import PICODOLLARS_PER_USD, usd_text
+from tokenwatcher_server.kernel.period import is_zone
 
 RuleType = Literal[
     "hourly_cost",
@@ -148,17 +148,9 @@ def _complaints(rule: Rule) -> list[tuple[str, str]]:
         found.append(("tagValue", f"is needed beside a tagKey for {rule.type}"))
     if rule.tag_value is not None and rule.tag_key is None:
         found.append(("tagValue", "needs a tagKey"))
-    if not _is_zone(rule.zone):
+    if not is_zone(rule.zone):
         found.append(("timezone", "must be a name of the time zone database"))
     return found
-
-
-def _is_zone(name: str) -> bool:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        return False
-    return True
 
 
 def parts_of(text: str, unit: Unit) -> int:

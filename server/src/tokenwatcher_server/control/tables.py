@@ -43,6 +43,7 @@ workspaces = Table(
     _instant("created_at"),
     Column("keep_events_days", Integer, nullable=True),  # null: for ever
     Column("keep_prompts_days", Integer, nullable=True, server_default="30"),  # null: as events
+    Column("timezone", String(100), nullable=False, server_default="UTC"),
 )
 
 projects = Table(

@@ -32,6 +32,15 @@ class Period(msgspec.Struct, frozen=True):
         return Period(self.start_us - self.length_us, self.start_us)
 
 
+def is_zone(name: str) -> bool:
+    """Whether the time zone database knows the name."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
+
+
 def day_start(day: date, zone: ZoneInfo = UTC_ZONE) -> int:
     return to_us(datetime.combine(day, time.min, tzinfo=zone))
 

@@ -28,7 +28,8 @@ class RuleBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     model: Text | None = None
     tag_key: Text | None = None
     tag_value: Text | None = None
-    timezone: Text = "UTC"
+    timezone: Text | None = None
+    """The workspace's, where none is named."""
     channel_ids: tuple[str, ...] = ()
     enabled: bool = True
 

@@ -109,7 +109,7 @@ async def rule_of(request: AnyRequest, principal: Principal, data: RuleBody) -> 
         project = await visible_project(request, principal, data.project_id)
         if project.workspace_id != workspace.id:
             raise not_found("There is no such project in that workspace.")
-    fields = msgspec.structs.asdict(data) | {"zone": data.timezone}
+    fields = msgspec.structs.asdict(data) | {"zone": data.timezone or workspace.timezone}
     del fields["timezone"]
     now_us = services_of(request).clock.now_us()
     rule = Rule(**fields | {"id": new_id(), "threshold": 1, "created_at": now_us})

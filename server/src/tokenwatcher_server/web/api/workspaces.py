@@ -38,6 +38,7 @@ class WorkspaceChange(msgspec.Struct, frozen=True, rename="camel"):
     name: Name | UnsetType = UNSET
     keep_events_days: Days | UnsetType | None = UNSET
     keep_prompts_days: Days | UnsetType | None = UNSET
+    timezone: Annotated[str, Meta(min_length=1, max_length=100)] | UnsetType = UNSET
 
 
 class WorkspaceView(msgspec.Struct, frozen=True, rename="camel"):
@@ -47,6 +48,7 @@ class WorkspaceView(msgspec.Struct, frozen=True, rename="camel"):
     created_at: str
     keep_events_days: int | None
     keep_prompts_days: int | None
+    timezone: str
 
 
 class OneWorkspace(msgspec.Struct, frozen=True):
@@ -65,6 +67,7 @@ def view(workspace: Workspace) -> WorkspaceView:
         iso(workspace.created_at),
         workspace.keep_events_days,
         workspace.keep_prompts_days,
+        workspace.timezone,
     )
 
 
@@ -145,7 +148,7 @@ async def one_workspace(
 
 @patch(
     "/api/workspaces/{workspace_id:str}",
-    summary="Change a workspace's name, or how long it keeps events and prompts",
+    summary="Change a workspace's name, its time zone, or how long it keeps events and prompts",
     right="workspace.change",
 )
 async def change_workspace(
@@ -158,6 +161,8 @@ async def change_workspace(
     async with services_of(request).database.transaction() as connection:
         if data.name is not UNSET:
             await access.rename_workspace(connection, found.id, data.name)
+        if not isinstance(data.timezone, UnsetType):
+            await access.set_timezone(connection, found.id, data.timezone)
         await keep(
             connection,
             found.id,

@@ -54,7 +54,8 @@ class Filled(msgspec.Struct, frozen=True, kw_only=True):
     model: str = ""
     tag_key: str = ""
     tag_value: str = ""
-    timezone: str = "UTC"
+    timezone: str = ""
+    """Empty for the workspace's."""
     channel_ids: tuple[str, ...] = ()
     mute: str = KEEP
 
@@ -79,7 +80,7 @@ def filled_from(form: FormMultiDict) -> Filled:
         model=fields.get("model", ""),
         tag_key=fields.get("tagKey", ""),
         tag_value=fields.get("tagValue", ""),
-        timezone=fields.get("timezone", "UTC"),
+        timezone=fields.get("timezone", ""),
         channel_ids=tuple(one for one in form.getall("channelIds", []) if isinstance(one, str)),
         mute=fields.get("mute", KEEP),
     )
