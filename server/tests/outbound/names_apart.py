@@ -19,7 +19,9 @@ from tokenwatcher_server.outbound.gate import Gate
 from tokenwatcher_server.outbound.mail import Mail, MailServer
 from tokenwatcher_server.outbound.policy import Policy
 
-INSIDE = ("10.0.0.1", "100.100.100.200", "169.254.169.254")
+OWN = "9.9.9.9"
+"""An address of the open internet that is this machine's."""
+INSIDE = ("10.0.0.1", "100.100.100.200", "169.254.169.254", OWN)
 ANSWERS: dict[str, list[list[str]]] = {
     "public.example.com": [["1.1.1.1", "2606:4700::1111"]],
     "private.example.com": [["127.0.0.1"]],
@@ -29,6 +31,8 @@ ANSWERS: dict[str, list[list[str]]] = {
     "metadata.example.com": [["169.254.169.254"]],
     "shared.example.com": [["1.1.1.1", "100.100.100.200"]],
     "inside.example.com": [["10.0.0.1"]],
+    "own.example.com": [[OWN]],
+    "half-own.example.com": [["1.1.1.1", OWN]],
     "many.example.com": [[f"1.1.{n}.1" for n in range(20)] + ["127.0.0.1"]],
     "moves.example.com": [["1.1.1.1"], ["127.0.0.1"]],
     "127.0.0.1.nip.example.com": [["127.0.0.1"]],

@@ -59,9 +59,9 @@ def test_no_answer_of_a_dns_server_leads_to_a_forbidden_socket(tmp_path: Path) -
     assert ends.pop("public.example.com") == ["", "NotSent"]  # it may go; no network is there
     assert ends.pop("moves.example.com") == ["", "TargetRefused"]
     assert ends.pop("unknown.example.com") == ["NotSent", "NotSent"]
-    assert len(ends) == 9
+    assert len(ends) == 11
     assert set(map(tuple, ends.values())) == {("TargetRefused", "TargetRefused")}
-    assert found["tried"] == 5 * 12  # four kinds with a URL, and e-mail, to each name
+    assert found["tried"] == 5 * 14  # four kinds with a URL, and e-mail, to each name
     assert found["connections"] == 0
 
 

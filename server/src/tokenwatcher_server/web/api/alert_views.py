@@ -104,6 +104,10 @@ class AlertView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     provider: str | None
     model: str | None
     subject: str | None
+    others: int
+    """How many more users or tag values passed at once, told of with this one."""
+    late: bool
+    """Whether it is about the window before, into which events came after its end."""
     triggered_at: str
 
 
@@ -159,5 +163,7 @@ def alert_view(alert: Alert) -> AlertView:
         provider=alert.provider,
         model=alert.model,
         subject=alert.subject,
+        others=alert.others,
+        late=alert.late,
         triggered_at=iso(alert.triggered_at),
     )
