@@ -149,6 +149,48 @@ def test_a_batch_sent_fifty_times_at_once_counts_once(instance: Any) -> None:
     assert stats["overview"]["totalCostExact"] == "0.021"
 
 
+@pytest.mark.parametrize("path", ["/api/ingest", "/api/ingest/batch"])
+def test_a_request_with_a_key_of_its_own_counts_once_however_often_it_comes(
+    instance: Any, reader: str, path: str
+) -> None:
+    tag, named = uuid.uuid4().hex, {"Idempotency-Key": uuid.uuid4().hex}
+    body: dict[str, Any] = {**EVENT, "tags": {"run": tag}}
+    whole = {"events": [body, body]} if path.endswith("batch") else body
+    raw = instance.key()
+
+    def send(content: dict[str, Any]) -> httpx.Response:
+        with instance.client(raw) as client:
+            answer: httpx.Response = client.post(path, json=content, headers=named)
+            return answer
+
+    with ThreadPoolExecutor(20) as threads:
+        answers = [answer.json() for answer in threads.map(send, [whole] * 20)]
+    assert len({json.dumps(one.get("eventIds", one.get("eventId"))) for one in answers}) == 1
+    assert sum(bool(one.get("duplicates", one.get("duplicate"))) for one in answers) == 19
+    other = json.loads(json.dumps(whole).replace("1000", "1001"))
+    problem = assert_problem(send(other), 409, "EVENT_ID_CONFLICT")
+    assert [issue["path"] for issue in problem["issues"]] == ["Idempotency-Key"]
+    with instance.client(reader) as reading:
+        asked = {"measures": "calls", "tag.run": tag}
+        [row] = reading.get("/api/query", params=asked).json()["rows"]
+    assert row["calls"] == (2 if path.endswith("batch") else 1)
+
+
+def test_an_event_keeps_the_id_that_it_has(client: httpx.Client) -> None:
+    sent, named = event(), {"Idempotency-Key": "a key of no matter".replace(" ", "-")}
+    assert client.post("/api/ingest", json=sent, headers=named).json()["eventId"] == sent["id"]
+
+
+@pytest.mark.parametrize("given", [b"", b"x" * 201, b"a b", b"\xc3\xa9", b"a, a"])
+def test_a_key_of_a_request_that_is_none_is_refused(client: httpx.Client, given: bytes) -> None:
+    problem = assert_problem(
+        client.post("/api/ingest", json=event(), headers={b"Idempotency-Key": given}),
+        400,
+        "INVALID_INPUT",
+    )
+    assert [issue["path"] for issue in problem["issues"]] == ["Idempotency-Key"]
+
+
 def test_the_same_response_seen_by_two_instrumentations_counts_once(client: httpx.Client) -> None:
     answer_id = f"chatcmpl-{uuid.uuid4().hex}"
     first = client.post("/api/ingest", json=event(responseId=answer_id)).json()

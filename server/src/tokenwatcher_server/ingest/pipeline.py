@@ -1,7 +1,7 @@
 """Everything that happens to events between the request's body and its acknowledgement."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from functools import partial
 from typing import Protocol
 
@@ -11,6 +11,7 @@ from tokenwatcher_server.events.event import Cost, Event, PricedEvent
 from tokenwatcher_server.events.store import Conflict
 from tokenwatcher_server.ingest.commit import Committer
 from tokenwatcher_server.ingest.decode import Decoded, decode_batch, decode_event
+from tokenwatcher_server.ingest.idempotency import HEADER, with_ids
 from tokenwatcher_server.ingest.receipt import (
     BatchReceipt,
     EventReceipt,
@@ -51,19 +52,26 @@ class Ingest(msgspec.Struct, frozen=True):
     """Hears of every workspace that something was stored for."""
 
 
-async def accept_event(parts: Ingest, writer: Writer, body: bytes) -> EventReceipt:
-    """Take one event; it is on disk when this returns. Raises AppError."""
+async def accept_event(
+    parts: Ingest, writer: Writer, body: bytes, key: bytes | None = None
+) -> EventReceipt:
+    """Take one event; it is on disk when this returns. `key` names it where it has no id.
+
+    Raises AppError.
+    """
     now_us = parts.clock.now_us()
     decoded = await _decoded(decode_event, body, now_us)
-    batch, duplicates = await _store(parts, writer, decoded, now_us, single=True)
+    batch, duplicates = await _store(parts, writer, decoded, key, now_us, single=True)
     return event_receipt(batch[0], duplicate=bool(duplicates))
 
 
-async def accept_batch(parts: Ingest, writer: Writer, body: bytes) -> BatchReceipt:
-    """Take a batch, whole or not at all; it is on disk when this returns. Raises AppError."""
+async def accept_batch(
+    parts: Ingest, writer: Writer, body: bytes, key: bytes | None = None
+) -> BatchReceipt:
+    """Take a batch, whole or not at all, in the same way."""
     now_us = parts.clock.now_us()
     decoded = await _decoded(partial(decode_batch, most_events=parts.most_events), body, now_us)
-    batch, duplicates = await _store(parts, writer, decoded, now_us, single=False)
+    batch, duplicates = await _store(parts, writer, decoded, key, now_us, single=False)
     return batch_receipt(batch, duplicates)
 
 
@@ -74,9 +82,19 @@ async def _decoded(decode: Callable[[bytes, int], Decoded], body: bytes, now_us:
 
 
 async def _store(
-    parts: Ingest, writer: Writer, decoded: Decoded, now_us: int, *, single: bool
+    parts: Ingest,
+    writer: Writer,
+    decoded: Decoded,
+    key: bytes | None,
+    now_us: int,
+    *,
+    single: bool,
 ) -> tuple[list[PricedEvent], int]:
     """Scope, price, commit; gives the batch and how many of it were stored before."""
+    nameless: frozenset[int] = frozenset()
+    if key is not None:
+        nameless = frozenset(n for n, event in enumerate(decoded.events) if not event.id)
+        decoded = msgspec.structs.replace(decoded, events=with_ids(decoded.events, key))
     project_ids = await choose_projects(decoded.events, writer, parts.projects, single=single)
     events = scope(decoded, project_ids, writer.workspace_id, parts.policy, now_us)
     costs = parts.prices.price_batch(events)
@@ -84,22 +102,26 @@ async def _store(
     batch = [PricedEvent(event, cost) for event, cost in zip(events, costs, strict=True)]
     outcome = await parts.committer.commit(batch)
     if isinstance(outcome, Conflict):
-        raise _conflict(outcome, single=single)
+        raise _conflict(outcome, nameless, single=single)
     parts.touched(writer.workspace_id)
     _count(parts.metrics, batch, len(outcome.duplicates), decoded.unknown_fields)
     return batch, len(outcome.duplicates)
 
 
-def _conflict(conflict: Conflict, *, single: bool) -> AppError:
-    message = "was already used for an event with other content"
+def _conflict(conflict: Conflict, nameless: Set[int], *, single: bool) -> AppError:
+    """`nameless` are the positions whose id was made of the request's key."""
+    issues = []
+    for position in conflict.positions:
+        if position in nameless:
+            issues.append(Issue(HEADER, "was already used for other events"))
+        else:
+            path = "id" if single else f"events[{position}].id"
+            issues.append(Issue(path, "was already used for an event with other content"))
     return AppError(
         Kind.CONFLICT,
         "EVENT_ID_CONFLICT",
         "An event id was already used with different content; nothing was stored.",
-        issues=[
-            Issue("id" if single else f"events[{position}].id", message)
-            for position in conflict.positions
-        ],
+        issues=list(dict.fromkeys(issues)),
     )
 
 

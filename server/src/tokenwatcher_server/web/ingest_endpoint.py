@@ -10,6 +10,7 @@ from tokenwatcher_server.access.keys import Key
 from tokenwatcher_server.access.rate_limits import RateLimits
 from tokenwatcher_server.access.verifier import KeyVerifier
 from tokenwatcher_server.ingest.body import read_body
+from tokenwatcher_server.ingest.idempotency import idempotency_key
 from tokenwatcher_server.ingest.pipeline import Ingest, accept_batch, accept_event
 from tokenwatcher_server.ingest.receipt import BatchReceipt, EventReceipt
 from tokenwatcher_server.ingest.scope import Writer
@@ -34,9 +35,10 @@ _HANGS_UP = {"Connection": "close"}
 """For an answer that left a long body unread: the server hangs up after it, which the sender
 must hear, lest the next request on that connection be lost."""
 _SHORT_BODY_BYTES = 16_384
+_ALLOWED_HEADERS = b"Authorization, Content-Type, Content-Encoding, Idempotency-Key"
 _json = msgspec.json.Encoder()
 
-Accept = Callable[[Ingest, Writer, bytes], Awaitable[EventReceipt | BatchReceipt]]
+Accept = Callable[[Ingest, Writer, bytes, bytes | None], Awaitable[EventReceipt | BatchReceipt]]
 
 
 def ingest_handlers(
@@ -87,8 +89,9 @@ class _Endpoint:
                 rate = rate_headers(standing)
                 check(standing)
             writer = _writer(key)
+            repeated = idempotency_key(headers)
             body = await read_body(headers, receive, self._limit)
-            receipt = await self._accept(self._parts, writer, body)
+            receipt = await self._accept(self._parts, writer, body, repeated)
         except AppError as error:
             self._parts.metrics.refused.labels(error.code).inc()
             problem = problem_of(error, scope["state"]["request_id"])
@@ -142,7 +145,7 @@ def _cors(origin: bytes, allowed: frozenset[str]) -> RawHeaders:
     return [
         (b"access-control-allow-origin", origin),
         (b"access-control-allow-methods", b"POST, OPTIONS"),
-        (b"access-control-allow-headers", b"Authorization, Content-Type, Content-Encoding"),
+        (b"access-control-allow-headers", _ALLOWED_HEADERS),
         (b"access-control-max-age", b"600"),
         (b"vary", b"Origin"),
     ]

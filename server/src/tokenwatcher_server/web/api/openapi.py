@@ -23,7 +23,16 @@ _REFUSALS = {
     "409": "An id already used with different content",
     "413": "The body or the batch is too large",
     "415": "Not JSON, or an unknown content coding",
+    "429": "Too many requests; `Retry-After` says when to come again",
     "503": "Can't commit now; nothing was stored",
+}
+
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Names the events without an `id`, so that the request may be sent again",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
 }
 
 
@@ -63,6 +72,7 @@ def add_ingest(document: dict[str, Any]) -> None:
             "post": {
                 "summary": summary,
                 "security": [{"apiKey": []}],
+                "parameters": [_IDEMPOTENCY_KEY],
                 "requestBody": {"required": True, "content": _json(body)},
                 "responses": {
                     "200": {"description": "Stored durably", "content": _json(receipt)},
