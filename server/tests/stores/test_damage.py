@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import duckdb
 import pytest
 
-from tokenwatcher_server.events.store import EventStore, StoreUnavailable
+from tokenwatcher_server.events.store import EventStore, StoreRefused, StoreUnavailable
 from tokenwatcher_server.kernel.clock import FrozenClock
 from tokenwatcher_server.stores import open_store, rebuild_store
 
@@ -98,3 +98,21 @@ def test_columns_are_not_made_anew_from_a_journal_that_cant_be_read(filled: Path
     with pytest.raises(StoreUnavailable, match=r"journal\.db can't be read"):
         rebuild_store(filled, lambda *_: None)
     assert (filled / "events.duckdb").read_bytes() == before
+
+
+@pytest.mark.parametrize("place", [0.3, 0.6, 0.9])
+def test_nothing_is_made_anew_of_a_commit_that_was_changed(
+    filled: Path, cast: Any, place: float
+) -> None:
+    on(filled, lambda store: store.append([[cast.event() for _ in range(50)]]))
+    with closing(sqlite3.connect(filled / "journal.db")) as journal:
+        [(body,)] = journal.execute("select body from segments where sequence = 2").fetchall()
+        at = int(len(body) * place)
+        changed = body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]
+        journal.execute("update segments set body = ? where sequence = 2", (changed,))
+        journal.commit()
+    with pytest.raises(StoreUnavailable, match=r"commit 2 in journal\.db is not as it was"):
+        rebuild_store(filled, lambda *_: None)
+    (filled / "events.duckdb").unlink()
+    with pytest.raises(StoreRefused, match=r"commit 2 in journal\.db is not as it was"):
+        on(filled, lambda store: store.events(cast.list()))

@@ -18,6 +18,14 @@ _OF_COLUMNS = (
 )
 _OF_JOURNAL = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR}
 _PRIMARY_CODE = 0xFF
+_PUT_BACK = "put a copy of it back, or restore the newest backup with `tokenwatcher restore`"
+
+
+def changed(sequence: int) -> StoreUnavailable:
+    """What to say of a commit whose bytes are not those that were acknowledged."""
+    return StoreUnavailable(
+        f"commit {sequence} in journal.db is not as it was acknowledged: {_PUT_BACK}"
+    )
 
 
 @contextmanager
@@ -37,10 +45,7 @@ def _complaint(error: Exception) -> str | None:
     if isinstance(error, sqlite3.Error):
         if getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE not in _OF_JOURNAL:
             return None
-        return (
-            f"journal.db can't be read ({error}): put a copy of it back, or restore the newest "
-            "backup with `tokenwatcher restore`"
-        )
+        return f"journal.db can't be read ({error}): {_PUT_BACK}"
     # DuckDB has no class of its own for a block whose checksum is wrong
     if isinstance(error, _OF_COLUMNS) or type(error) is duckdb.Error:
         return f"events.duckdb can't be read ({str(error).partition(chr(10))[0]}): {REMEDY}"

@@ -11,7 +11,8 @@ import msgspec
 from tokenwatcher_server.stores.embedded import journal_file
 from tokenwatcher_server.stores.embedded.admission import IdKey
 from tokenwatcher_server.stores.embedded.chain import GENESIS, Link, SegmentKind
-from tokenwatcher_server.stores.embedded.notes import Notes
+from tokenwatcher_server.stores.embedded.damage import changed
+from tokenwatcher_server.stores.embedded.notes import Notes, Walk
 
 LINKS_AT_ONCE = 128
 SEGMENT = "sequence, kind, rows, total, committed_at, hash, body"
@@ -64,6 +65,27 @@ class JournalReader:
         while portion := list(islice(self.links(after), LINKS_AT_ONCE)):
             yield from portion
             after = portion[-1].sequence
+
+    def sound_links(self, after: int) -> Iterator[Link]:
+        """The same, each checked first: what is made of them may be all that is ever looked at.
+
+        Raises StoreUnavailable, naming the commit, for bytes that are not those acknowledged.
+        """
+        before = self.hash_at(after)
+        if before is None:  # among segments of which nothing is left: no hash to begin with
+            yield from self.links_in_portions(after)
+            return
+        walk = Walk(notes := Notes(), after, before)
+        while True:
+            with self.moment():
+                portion = list(islice(self.links(walk.sequence), LINKS_AT_ONCE))
+                self.read_notes(notes)
+            for link in portion:
+                if walk.follow(link) is not None:
+                    raise changed(link.sequence)
+                yield link
+            if not portion:
+                return
 
     def link(self, sequence: int) -> Link | None:
         """One segment as it is now, None where nothing of it is left."""

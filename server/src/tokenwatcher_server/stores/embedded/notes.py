@@ -103,11 +103,12 @@ class Notes:
 class Walk:
     """Follows the chain link by link, and says what is wrong with it."""
 
-    def __init__(self, notes: Notes) -> None:
+    def __init__(self, notes: Notes, sequence: int = 0, before: bytes = GENESIS) -> None:
+        """Begin after a segment with this hash; `total` then counts from there."""
         self._notes = notes
-        self._hash = GENESIS
+        self._hash = before
         self._total = 0
-        self.sequence = 0
+        self.sequence = sequence
         """The last segment that was followed, or that nothing is left of."""
 
     def follow(self, link: Link) -> str | None:

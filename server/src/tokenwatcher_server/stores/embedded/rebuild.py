@@ -107,7 +107,7 @@ def learning(responses: ResponseIndex, journal: JournalReader) -> Learn:
 def fill(columns: Columns, journal: JournalReader, also: Learn, progress: Progress) -> None:
     """Bring columns up to the journal: one thread prepares what the other one writes."""
     total = journal.head().total
-    steps = _steps(journal.links_in_portions(columns.applied.sequence))
+    steps = _steps(journal.sound_links(columns.applied.sequence))
     with ThreadPoolExecutor(1, "rebuild") as ahead:
         prepared = _prepared(steps, columns.tag_slots, also, ahead)
         while stretch := list(islice(prepared, 1)):

@@ -197,7 +197,7 @@ class EmbeddedStore:
 
     def _catch_up_responses(self) -> None:
         learn_all = learning(self._responses, self._reader)
-        for link in self._reader.links_in_portions(self._responses.covered):
+        for link in self._reader.sound_links(self._responses.covered):
             learn_all(read([link]))
 
     def _close(self) -> None:
