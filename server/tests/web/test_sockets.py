@@ -213,6 +213,24 @@ def test_a_body_that_stalls_is_answered_408_and_not_stored(instance: Any, key: s
 
 
 @pytest.mark.slow
+def test_a_body_that_drips_has_no_more_time_than_one_that_stalls(instance: Any, key: str) -> None:
+    address, began = urlsplit(instance.url), time.monotonic()
+    with socket.create_connection((address.hostname, address.port), timeout=5) as opened:
+        opened.sendall(request(key, b"{", "Content-Length: 500"))
+        opened.setblocking(False)
+        answer = b""
+        while not answer and time.monotonic() < began + 15:
+            time.sleep(0.5)
+            try:
+                opened.sendall(b" ")
+                answer = opened.recv(65_536)
+            except BlockingIOError:
+                continue
+    assert status_of(answer) == 408
+    assert b"connection: close" in answer.lower()
+
+
+@pytest.mark.slow
 def test_a_form_that_stalls_is_answered_408_too(instance: Any) -> None:
     head = (
         b"POST /api/auth/login HTTP/1.1\r\nHost: localhost\r\n"
