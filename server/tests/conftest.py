@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 from click.testing import CliRunner
+from hypothesis import settings
 from sqlalchemy import text
 
 from server.tests.clickhouse_server import ClickHouse
@@ -25,6 +26,9 @@ from server.tests.postgres_server import Postgres
 from server.tests.redis_server import Redis
 from tokenwatcher_server.cli.main import main
 from tokenwatcher_server.control.database import Database, control_url
+
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")  # a loaded one is no fault of a law
 
 COMMAND = (sys.executable, "-m", "tokenwatcher_server")
 READY = "TokenWatcher is ready at "
