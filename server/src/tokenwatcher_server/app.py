@@ -77,7 +77,7 @@ async def running_app(
         _make_data_dir(settings.data_dir)
         database = Database(control_url(settings.database_url, settings.data_dir))
         stack.push_async_callback(database.close)
-        await migrate(database)
+        await migrate(database, thorough=True)
         store = await open_store(
             settings.events_url,
             settings.data_dir,

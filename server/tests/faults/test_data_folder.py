@@ -2,8 +2,10 @@
 
 import hashlib
 import os
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +80,23 @@ def test_lost_columns_are_made_anew_from_the_journal(new_instance: Any) -> None:
     running.start()
     with running.client(reader) as client:
         assert client.get("/api/stats").json()["overview"]["totalInputTokens"] == 7
+
+
+@pytest.mark.parametrize("table", ["api_keys", "audit_log", "rate_lines"])
+def test_one_damaged_page_of_the_control_data_is_found_at_the_start(
+    new_instance: Any, table: str
+) -> None:
+    running = new_instance()
+    running.stop()
+    file = running.data_dir / "control.db"
+    with closing(sqlite3.connect(file)) as connection:
+        [size] = connection.execute("pragma page_size").fetchone()
+        root = "select rootpage from sqlite_master where name = ?"
+        [page] = connection.execute(root, (table,)).fetchone()
+    content = bytearray(file.read_bytes())
+    content[(page - 1) * size : (page - 1) * size + 8] = b"damaged!"
+    file.write_bytes(content)
+    assert_one_clear_line(serve(running.data_dir), "control.db", "damaged")
 
 
 @pytest.mark.parametrize("lost", [["control.db", "control.db-wal"], ["control.db-wal"]])

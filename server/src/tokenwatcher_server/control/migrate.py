@@ -8,6 +8,7 @@ from typing import Final
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DatabaseError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tokenwatcher_server.control.database import FILE_NAME, Database
 from tokenwatcher_server.kernel.errors import AppError, InstanceRefused
@@ -17,15 +18,18 @@ HEAD: Final = "0006"
 """The newest migration; a test compares it with the files in `migrations/versions`."""
 
 
-async def migrate(database: Database) -> None:
+async def migrate(database: Database, *, thorough: bool = False) -> None:
     """Apply what is missing, in one transaction that a second process waits for.
 
     Raises InstanceRefused for a database that is damaged or can't be opened or written, or is of
-    a newer version than this one.
+    a newer version than this one. `thorough` reads every page of an SQLite file for that: a
+    server would find the damage only when somebody needs what is there.
     """
     _check_header(database)
     try:
         async with database.reading() as connection:
+            if thorough and database.url.startswith("sqlite"):
+                await _check_pages(connection)
             version = await connection.run_sync(_version)
         if version == HEAD:
             return
@@ -53,6 +57,11 @@ def _check_header(database: Database) -> None:
     with path.open("rb") as file:
         header = file.read(len(_SQLITE_HEADER))
     if header and header != _SQLITE_HEADER:
+        raise _damaged()
+
+
+async def _check_pages(connection: AsyncConnection) -> None:
+    if (await connection.execute(text("PRAGMA quick_check(1)"))).scalar() != "ok":
         raise _damaged()
 
 
