@@ -212,7 +212,7 @@ def test_nonsense_given_by_hand_reaches_neither_app_nor_server(
     captured: CapturedUsage, internal_errors: list[Any]
 ) -> None:
     captured.client.track_manual("openai", "m", 1, 2, timestamp="yesterday")  # type: ignore[arg-type]
-    captured.client.track_manual("openai", "m", 1, 2, tags={"t": Unspeakable()})  # type: ignore[dict-item]
+    captured.client.track_manual("openai", "m", 1, 2, total_cost_usd=float("nan"))
     captured.client.track_manual("openai", "m", 1, 2)
     assert len(captured.events) == 1
     assert captured.client.stats().internal_errors == 1
@@ -238,6 +238,14 @@ def test_error_of_our_own_never_reaches_the_app(
     assert captured.client.stats().internal_errors == 1
     assert internal_errors.pop()
     assert "tags" not in captured.event
+
+
+def test_a_tag_that_cant_be_said_costs_no_event(captured: CapturedUsage) -> None:
+    odd: Any = {"t": Unspeakable(), "huge": 10**30, "vast": 10**400, "none": float("inf"), "n": 2}
+    captured.client.track_manual("openai", "m", 1, 2, tags=odd)
+    assert captured.event["tags"] == {
+        "t": "<Unspeakable>", "huge": str(10**30), "vast": str(10**400)[:300], "none": "inf", "n": 2,
+    }  # fmt: skip
 
 
 def test_client_made_with_nonsense_works_all_the_same(caplog: pytest.LogCaptureFixture) -> None:

@@ -26,6 +26,7 @@ _TOKEN_FIELDS = (
 _MOST_TAGS = 20
 _LONGEST_KEY = 60
 _LONGEST_VALUE = 300
+_LARGEST_WHOLE = 2**63 - 1
 _LONGEST_DURATION_MS = 3_600_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _ONE_MICROSECOND = timedelta(microseconds=1)
@@ -209,13 +210,18 @@ def _tags(tags: Tags | None) -> dict[str, object] | None:
     for key, value in tags.items():
         name = cut(key, _LONGEST_KEY)
         if name is not None and len(kept) < _MOST_TAGS:
-            kept[name] = _tag_value(value)
+            try:
+                kept[name] = _tag_value(value)
+            except Exception:  # noqa: BLE001  # its own __str__ may raise: that costs no event
+                kept[name] = f"<{type(value).__name__}>"
     return kept or None
 
 
 def _tag_value(value: Any) -> object:
     if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, (int, float)) and math.isfinite(value):
+    if isinstance(value, int) and -_LARGEST_WHOLE <= value <= _LARGEST_WHOLE:
+        return value
+    if isinstance(value, float) and math.isfinite(value):
         return value
     return cut(value, _LONGEST_VALUE) or ""
