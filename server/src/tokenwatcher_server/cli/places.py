@@ -30,8 +30,9 @@ def how_to_start(place: Place) -> str:
     """What a server needs to run on it."""
     if place.database_url is None:
         return f"Start it: tokenwatcher serve --data-dir {place.folder}"
+    events = "" if place.events_url == place.database_url else " EVENTS_URL to its events' place,"
     return (
-        "Start it with DATABASE_URL set to it, and DASHBOARD_SESSION_SECRET to the secret of the "
+        f"Start it with DATABASE_URL set to it,{events} and DASHBOARD_SESSION_SECRET to the secret of the "
         "instance that it comes from (in a data folder: session.secret), which channels' secrets "
         "are encrypted with."
     )
