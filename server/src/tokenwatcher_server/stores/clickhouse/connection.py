@@ -46,7 +46,8 @@ class Connection:
     """One way to the server. Raises StoreRefused where it can't be reached, or lets nobody in."""
 
     def __init__(self, address: Address, seconds: float) -> None:
-        reading = dict(_READING) | {"max_execution_time": seconds}
+        reading = dict(_READING)
+        self._limit = {"max_execution_time": seconds}
         self._writing: dict[str, Any] = dict(_WRITING)
         if address.cluster is not None:
             reading |= _CLUSTER_READING
@@ -71,7 +72,8 @@ class Connection:
         """Ask. Raises QuestionTooLong, or StoreUnavailable where there is no answer."""
         with answering():
             given = dict(values) if values is not None else None
-            return self._client.query(text, parameters=given).result_rows  # type: ignore[return-value]
+            answer = self._client.query(text, parameters=given, settings=self._limit)
+            return answer.result_rows  # type: ignore[return-value]
 
     def insert(
         self, table: str, columns: Mapping[str, Sequence[Any]], types: Mapping[str, str], token: str
@@ -84,14 +86,15 @@ class Connection:
                 column_names=list(columns),
                 column_type_names=[types[name] for name in columns],
                 column_oriented=True,
-                settings=self._writing | {"insert_deduplication_token": token},
+                settings=self._writing | self._limit | {"insert_deduplication_token": token},
             )
 
     def execute(self, text: str, values: Values | None = None) -> None:
         """Do something that gives no rows."""
         with answering():
             given = dict(values) if values is not None else None
-            self._client.command(text, parameters=given, settings=self._writing)
+            settings = self._writing | self._limit
+            self._client.command(text, parameters=given, settings=settings)
 
     def close(self) -> None:
         self._client.close()

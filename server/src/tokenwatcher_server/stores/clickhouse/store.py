@@ -56,7 +56,7 @@ class ClickHouseStore:
             except StoreUnavailable as error:
                 raise StoreRefused(f"EVENTS_URL: the tables can't be made: {error}") from None
             self._resources = stack.pop_all()
-        self._statistics = Statistics(self._questions, address.cluster)
+        self._statistics = Statistics(self._writes, address.cluster)
         self._erasing = asyncio.Lock()
         self._writing = ThreadPoolExecutor(1, "clickhouse-write")
         self._reading = ThreadPoolExecutor(READERS, "clickhouse-read")
