@@ -14,7 +14,7 @@ from tokenwatcher_server.control.database import FILE_NAME, Database
 from tokenwatcher_server.kernel.errors import AppError, InstanceRefused
 
 _SQLITE_HEADER: Final = b"SQLite format 3\0"
-HEAD: Final = "0006"
+HEAD: Final = "0007"
 """The newest migration; a test compares it with the files in `migrations/versions`."""
 
 
