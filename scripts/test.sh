@@ -30,4 +30,6 @@ else
   run server/tests/browser
   # the promises of the whole server once more, on PostgreSQL and with Redis
   run server/tests/{web,promises,wire,alerts} server/tests/faults/test_kill.py --engine postgres
+  # and what concerns events on ClickHouse's engine
+  run server/tests/{web,wire} --engine clickhouse
 fi
