@@ -96,6 +96,14 @@ async def running_app(
         passwords = Passwords()
         keys = KeyVerifier(database, clock)
         stack.push_async_callback(keys.close)
+        fanout = None
+        if settings.redis_url is not None:
+            # imported here, as most servers do without
+            from tokenwatcher_server.access.fanout import Fanout
+
+            fanout = Fanout(settings.redis_url, keys.hear)
+            stack.push_async_callback(fanout.close)
+            keys.tell = fanout.tell
         limits = RateLimits(clock, settings.redis_url)
         stack.push_async_callback(limits.close)
         await limits.open()
@@ -142,6 +150,7 @@ async def running_app(
             ("watch", watch.run()),
             ("deliveries", deliveries.run()),
             ("retention", retention.run()),
+            *((("fanout", fanout.run()),) if fanout is not None else ()),
         ):
             task = asyncio.create_task(work, name=name)
             stack.push_async_callback(_stopped, task)

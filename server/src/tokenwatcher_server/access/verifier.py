@@ -7,6 +7,7 @@ memories are bounded, as senders choose what is asked.
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from hashlib import sha256
 from hmac import compare_digest
@@ -47,6 +48,8 @@ class KeyVerifier:
         self._fallback: tuple[bytes, Key] | None = None
         self._used: dict[KeyId, int] = {}
         self._use_noted_at = clock.now_us()
+        self.tell: Callable[[], None] | None = None
+        """Lets other servers know that keys have changed; set where there is a way to."""
 
     def cached(self, raw: str) -> Key | None:
         """The key if it is remembered, and known to hold; None says nothing."""
@@ -86,6 +89,16 @@ class KeyVerifier:
 
     def forget(self) -> None:
         """To be called after this process made or revoked a key."""
+        self._clear()
+        if self.tell is not None:
+            self.tell()
+
+    def hear(self) -> None:
+        """Another server made or revoked a key: ask before any is believed again."""
+        self._clear()
+        self._checked_at = None
+
+    def _clear(self) -> None:
         self._known.clear()
         self._unknown.clear()
         self._looking_up.clear()  # what they find may be out of date: nobody joins them now
@@ -151,7 +164,7 @@ class KeyVerifier:
         version = (total, revoked, last_revoked_at)
         if version != self._version:
             self._version = version
-            self.forget()
+            self._clear()
         self._checked_at = now_us
 
     async def _look_up(self, digest: bytes) -> Key | None:
