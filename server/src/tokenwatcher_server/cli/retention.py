@@ -14,6 +14,7 @@ from tokenwatcher_server.access.workspaces import (
     list_workspaces,
 )
 from tokenwatcher_server.cli.control import operator, with_control
+from tokenwatcher_server.cli.group import Group
 from tokenwatcher_server.cli.instance import (
     data_dir_option,
     json_option,
@@ -56,7 +57,7 @@ class Days(click.ParamType[int | str]):
         return int(value)
 
 
-@click.group()
+@click.group(cls=Group)
 def retention() -> None:
     """Say how long events are kept, and prompts apart.
 
