@@ -32,7 +32,8 @@ class Issue(msgspec.Struct, frozen=True):
 class AppError(Exception):
     """Something the caller can act on.
 
-    `retry_after` is in whole seconds. `str(error)` is safe to show: no secret, path or SQL.
+    `retry_after` is in whole seconds; `most` is the limit on requests that was passed.
+    `str(error)` is safe to show: no secret, path or SQL.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class AppError(Exception):
         *,
         issues: Sequence[Issue] = (),
         retry_after: int | None = None,
+        most: int | None = None,
     ) -> None:
         super().__init__(message)
         self.kind = kind
@@ -50,6 +52,7 @@ class AppError(Exception):
         self.message = message
         self.issues = tuple(issues)
         self.retry_after = retry_after
+        self.most = most
 
 
 class InstanceRefused(Exception):

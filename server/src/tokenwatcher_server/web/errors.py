@@ -59,6 +59,10 @@ def headers_of(error: AppError) -> dict[str, str]:
     headers: dict[str, str] = {}
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
+        if error.most is not None:
+            headers["ratelimit-limit"] = str(error.most)
+            headers["ratelimit-remaining"] = "0"
+            headers["ratelimit-reset"] = str(error.retry_after)
     if error.kind is Kind.UNAUTHENTICATED:
         headers["WWW-Authenticate"] = "Bearer"
     return headers

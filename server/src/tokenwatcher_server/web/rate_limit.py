@@ -67,6 +67,7 @@ async def count_question(services: Services, principal: Principal) -> None:
             "RATE_LIMITED",
             "Too many questions: wait a while, or ask for more in each.",
             retry_after=standing.resets_in,
+            most=standing.most,
         )
 
 
@@ -78,6 +79,7 @@ def check(standing: Standing) -> None:
             "RATE_LIMITED",
             "Too many requests: wait a while, or send more events in each. Nothing was stored.",
             retry_after=standing.resets_in,
+            most=standing.most,
         )
 
 
