@@ -179,8 +179,8 @@ SETTINGS = (
     Setting("QUERY_TIMEOUT_MS", "query_timeout_ms", whole(1, 600_000),
             "How long a question may take before it is ended and answered 503."),
     Setting("REDIS_URL", "redis_url", text,
-            "A Redis that several servers count rate limits in, such as redis://redis:6379/0; "
-            "without it, or while it is away, each counts for itself.", secret=True),
+            "A Redis that several servers count rate limits in and tell each other of revoked keys, such "
+            "as redis://redis:6379/0; while it is away, each counts for itself.", secret=True),
     Setting("INGEST_ALLOWED_ORIGINS", "ingest_allowed_origins", items,
             "Browser origins that may send events, separated by commas."),
     Setting("ALLOW_INGEST_COST_OVERRIDE", "allow_ingest_cost_override", boolean,
