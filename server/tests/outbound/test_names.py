@@ -77,7 +77,7 @@ def test_a_whole_server_tells_through_every_channel_and_none_leads_inside(tmp_pa
     unreachable = [str((None, "The server could not be reached.")), "400"]
     assert found["moved"] == dict.fromkeys(MOVES, unreachable)
     assert found["told while moved"] == 0
-    assert found["looked up once"] == [200, 1, 1]  # for one A and one AAAA
+    assert found["looked up once"] == [200, 2, 2]  # A and AAAA: when it was saved, and when sent
     failed, arrived = found["sent again"]
     assert failed == arrived == len(MOVES) * len(HOSTS)
     assert found["bad"] == {
