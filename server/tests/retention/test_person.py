@@ -171,10 +171,10 @@ def test_one_workspace_alone_is_asked_where_it_is_named(
 def test_it_works_without_a_running_server_and_says_what_it_did(with_people: Any) -> None:
     assert with_people.instance.stop() == 0
     folder = with_people.instance.data_dir
-    said = cli("erase", "--user", PERSON, "--data-dir", folder).stdout
+    said = with_people.instance.command("erase", "--user", PERSON)
     assert "3 events erased for good" in said
     assert "$0.000468" in said
-    said = cli("erase", "--user", PERSON, "--data-dir", folder).stdout
+    said = with_people.instance.command("erase", "--user", PERSON)
     assert said == "There are no events of this person.\n"
     wrong = cli("erase", "--user", PERSON, "--workspace", "nowhere", "--data-dir", folder)
     assert (wrong.exit_code, "There is no workspace 'nowhere'" in wrong.stderr) == (1, True)

@@ -18,6 +18,7 @@ from tokenwatcher_server.kernel.clickhouse_url import Address, parse_url
 from tokenwatcher_server.kernel.clock import SystemClock
 from tokenwatcher_server.stores import open_store
 from tokenwatcher_server.stores.clickhouse.connection import Connection, address_of
+from tokenwatcher_server.stores.clickhouse.keys import SELECT
 from tokenwatcher_server.stores.clickhouse.rows import first_rows
 from tokenwatcher_server.stores.clickhouse.schema import SENT_TYPES, steps, version_table
 
@@ -27,6 +28,11 @@ HARD = "nul \0, tab \t, line \n, quote ', back \\, {p1:String}, ünïcode 🎉, 
 
 async def opened_at(url: str) -> EventStore:
     return await open_store(url, Path("unused"), SystemClock())
+
+
+async def made(url: str) -> None:
+    """Make the tables."""
+    await (await opened_at(url)).close()
 
 
 @pytest.fixture
@@ -81,10 +87,7 @@ def test_the_largest_amounts_are_exact(url: str, cast: Any) -> None:
 
 
 def test_an_insert_that_is_sent_twice_is_stored_once(url: str, cast: Any) -> None:
-    async def make_tables() -> None:
-        await (await opened_at(url)).close()
-
-    asyncio.run(make_tables())
+    asyncio.run(made(url))
     rows = first_rows([cast.event() for _ in range(10)], 1)
     connection = Connection(address_of(url), 10)
     try:
@@ -133,6 +136,26 @@ def test_questions_of_one_call_see_the_same_events(url: str, cast: Any) -> None:
             await other.close()
 
     asyncio.run(work())
+
+
+def test_ids_and_answers_are_looked_up_where_they_are_in_order(url: str) -> None:
+    """And so in a few places of a table, however large it is."""
+    asyncio.run(made(url))
+    connection = Connection(address_of(url), 10)
+    try:
+        connection.execute(
+            "insert into events (place, id, answer) select number, hex(MD5(toString(number))),"
+            " reinterpretAsUInt128(MD5(toString(number))) from numbers(100000)"
+        )
+        [(event_id, answer)] = connection.rows("select id, answer from events limit 1")
+        for order, where in (
+            ("by_id", f"id in (select '{event_id}')"),
+            ("by_answer", f"answer in (select toUInt128('{answer}'))"),
+        ):
+            plan = connection.rows(f"explain {SELECT} where {where}")
+            assert any(f"ReadFromMergeTree ({order})" in line for (line,) in plan), plan
+    finally:
+        connection.close()
 
 
 def test_many_rows_keep_their_order(url: str, cast: Any) -> None:

@@ -41,7 +41,7 @@ def erased(connection: Connection, marks: Iterable[str]) -> set[str]:
     """Which of these are of events that were removed as a person's."""
     these, values = listed("marks", list(marks), "toFixedString(unhex({text}), 32)")
     rows = connection.rows(
-        f"select distinct lower(hex(mark)) from events_erased where mark in {these}", values
+        f"select lower(hex(mark)) from events_erased where mark in {these}", values
     )
     return {mark for (mark,) in rows}
 
