@@ -1,4 +1,4 @@
-"""PostgreSQL: batches beside its bare statement, and the overview on many rows and on twice as many.
+"""PostgreSQL: batches beside its bare statement, and the overview on half as many rows and on all.
 
 The server is that of the tests, with the memory that docs/postgresql.md advises. It is filled
 through the server's own pipeline, and then multiplied where it lies.
@@ -145,7 +145,7 @@ async def _questions(bench: Bench, url: str, held: Filled) -> list[Row]:
         tag = asked[-1:]
         rows = []
         before: float | None = None
-        for wanted in (bench.scale.large_store, 2 * bench.scale.large_store):
+        for wanted in (bench.scale.large_store // 2, bench.scale.large_store):
             events = await _multiply(url, store, wanted)
             took = await _milliseconds(store, asked, bench.scale.repeats)
             place = f"{millions(events)} events"
