@@ -17,6 +17,8 @@ Connection = Any
 
 CONNECT_SECONDS: Final = 10.0
 LONGEST_WRITE_SECONDS: Final = 30.0
+MORE_SECONDS: Final = 5.0
+"""A server that should have ended a question by now, and says nothing, is not there any more."""
 READERS: Final = 4
 WRITERS: Final = 2
 PREPARED: Final = 20
@@ -51,13 +53,14 @@ class Connections:
     def __init__(self, url: str, question_seconds: float) -> None:
         self._url = url
         self._limit = str(max(1, int(question_seconds * 1000)))
+        self._patience = question_seconds + MORE_SECONDS
 
     async def open(self) -> None:
         """Raises StoreRefused where the server can't be reached, or lets nobody in."""
         try:
             kept = PREPARED if await _is_direct(self._url) else 0
             # a question's plan depends on its period, so each is made anew
-            self._reading = await _pool(self._url, READERS, None, 0)
+            self._reading = await _pool(self._url, READERS, self._patience, 0)
             self._writing = await _pool(self._url, WRITERS, LONGEST_WRITE_SECONDS, kept)
         except _WRONG_URL as error:
             raise StoreRefused(f"EVENTS_URL: the PostgreSQL server refuses it: {error}") from None
@@ -70,7 +73,7 @@ class Connections:
     async def snapshot(self) -> AsyncIterator[Connection]:
         """To read from one snapshot, within the time of a question."""
         with answering():
-            async with self._snapshot() as connection:
+            async with self._reading.acquire() as connection, _one_state(connection):
                 await connection.execute(f"set local statement_timeout = {self._limit}")
                 yield connection
 
@@ -78,16 +81,8 @@ class Connections:
     async def long_snapshot(self) -> AsyncIterator[Connection]:
         """To read everything from one snapshot, however long it takes."""
         with answering():
-            async with self._snapshot() as connection:
+            async with _connected(self._url) as connection, _one_state(connection):
                 yield connection
-
-    @asynccontextmanager
-    async def _snapshot(self) -> AsyncIterator[Connection]:
-        async with (
-            self._reading.acquire() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            yield connection
 
     @asynccontextmanager
     async def writer(self) -> AsyncIterator[Connection]:
@@ -99,20 +94,15 @@ class Connections:
     async def long_writer(self) -> AsyncIterator[Connection]:
         """To write what may take long, such as sums of all events."""
         with answering():
-            connection = await asyncpg.connect(
-                self._url, timeout=CONNECT_SECONDS, statement_cache_size=0
-            )
-            try:
+            async with _connected(self._url) as connection:
                 yield connection
-            finally:
-                await connection.close()
 
     async def close(self) -> None:
         await self._reading.close()
         await self._writing.close()
 
 
-def _pool(url: str, size: int, command_seconds: float | None, prepared: int) -> Any:
+def _pool(url: str, size: int, command_seconds: float, prepared: int) -> Any:
     return asyncpg.create_pool(
         url,
         min_size=1,
@@ -124,14 +114,26 @@ def _pool(url: str, size: int, command_seconds: float | None, prepared: int) -> 
     )
 
 
-async def _is_direct(url: str) -> bool:
-    """Whether the server itself is at the other end: a pooler tells another process's number."""
+def _one_state(connection: Connection) -> Any:
+    """A transaction that reads from one snapshot."""
+    return connection.transaction(isolation="repeatable_read", readonly=True)
+
+
+@asynccontextmanager
+async def _connected(url: str) -> AsyncIterator[Connection]:
+    """A connection beside the pools, with all the time there is."""
     connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS, statement_cache_size=0)
     try:
-        process = await connection.fetchval("select pg_backend_pid()")
-        return bool(process == connection.get_server_pid())
+        yield connection
     finally:
         await connection.close()
+
+
+async def _is_direct(url: str) -> bool:
+    """Whether the server itself is at the other end: a pooler tells another process's number."""
+    async with _connected(url) as connection:
+        process = await connection.fetchval("select pg_backend_pid()")
+        return bool(process == connection.get_server_pid())
 
 
 async def _nothing(_connection: object) -> None:
