@@ -82,7 +82,9 @@ def test_a_database_of_a_newer_version_is_refused_by_its_variable(postgres: Post
         await migrate(database)
         async with database.transaction() as connection:
             await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-        with pytest.raises(InstanceRefused, match="DATABASE_URL was written by a newer"):
+        with pytest.raises(
+            InstanceRefused, match="DATABASE_URL: the database was written by a newer"
+        ):
             await migrate(database)
 
     on(postgres.new_database(), work)

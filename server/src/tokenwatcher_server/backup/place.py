@@ -10,6 +10,7 @@ from tokenwatcher_server.control.database import Database, control_url
 from tokenwatcher_server.events.history import History
 from tokenwatcher_server.events.store import EventStore
 from tokenwatcher_server.kernel.clock import SystemClock
+from tokenwatcher_server.kernel.errors import AppError
 from tokenwatcher_server.stores import open_history, open_store
 
 
@@ -34,16 +35,18 @@ async def refuse_used(place: Place) -> None:
     """Raises BackupRefused where there is control data: an instance lives there."""
     if place.database_url is None and not place.folder.exists():
         return
+    named = str(place.folder) if place.database_url is None else "The database"
     database = place.database()
     try:
         async with database.reading() as connection:
             used = await connection.run_sync(_has_workspaces)
+    except AppError as error:
+        reason = getattr(error.__cause__, "orig", None) or error.__cause__
+        raise BackupRefused(f"{named} can't be used: {reason}.") from None
     finally:
         await database.close()
     if used:
-        raise BackupRefused(
-            f"{database.name} holds an instance already: name a place that is empty."
-        )
+        raise BackupRefused(f"{named} holds an instance already: name a place that is empty.")
 
 
 def _has_workspaces(connection: Connection) -> bool:

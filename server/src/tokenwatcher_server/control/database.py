@@ -48,7 +48,7 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = url
         self.name = (
-            "The database of DATABASE_URL"
+            "DATABASE_URL: the database"
             if url.startswith("postgresql")
             else f"{FILE_NAME} in the data folder"
         )

@@ -70,6 +70,7 @@ def _refuse_other(url: str | None) -> None:
     if url is not None:
         scheme = url.partition(":")[0]
         raise StoreRefused(
-            f"EVENTS_URL: this version keeps events in the data folder and can't use {scheme!r}:"
-            " unset EVENTS_URL"
+            f"EVENTS_URL: events can't be kept in {scheme!r}: write it like"
+            " postgresql://USER:PASSWORD@HOST/DATABASE or clickhouse://USER:PASSWORD@HOST/DATABASE,"
+            " or unset it"
         )
