@@ -31,5 +31,5 @@ else
   # the promises of the whole server once more, on PostgreSQL and with Redis
   run server/tests/{web,promises,wire,alerts} server/tests/faults/test_kill.py --engine postgres
   # and what concerns events on ClickHouse's engine
-  run server/tests/{web,wire} --engine clickhouse
+  run server/tests/{web,wire} server/tests/faults/test_kill.py --engine clickhouse
 fi
