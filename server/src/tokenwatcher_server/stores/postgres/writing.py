@@ -40,7 +40,6 @@ OF_LISTS: Final = "${place}::text[]"
 CHECKED_EVENTS: Final = 200_000
 """After so many events, tags with too many values lose their sums."""
 
-
 Name = tuple[str, str]
 """A workspace, and an event's id in it."""
 
@@ -81,17 +80,19 @@ class Writer:
         candidates = _candidates(events)
         sizes = [len(batch) for batch in batches]
         admitted = _admit(sizes, candidates, {}, [])
-        doubtful: Admitted | None = None
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        sent: Admitted | None = None
         async with self._one:
+            deadline = time.monotonic() + PATIENCE_SECONDS
             while admitted.positions:
                 try:
                     async with self._connections.writer() as connection:
+                        doubtful, sent = sent, admitted
                         if await self._insert(connection, events, candidates, admitted):
                             break
                         stored = await _stored(connection, candidates)
                         if doubtful is not None and _all_in(stored, candidates, doubtful):
                             return doubtful.outcomes
+                        sent = None
                         answered = await _answered(connection, candidates)
                         erased = await _erased(connection, candidates)
                         admitted = _admit(sizes, candidates, stored, answered, erased)
@@ -100,8 +101,9 @@ class Writer:
                         raise
                     if not is_lost(error) or time.monotonic() > deadline:
                         raise StoreUnavailable(f"PostgreSQL: {error}") from error
-                    doubtful = admitted
                     await asyncio.sleep(PAUSE_SECONDS)
+                if admitted.positions and time.monotonic() > deadline:
+                    raise StoreUnavailable("PostgreSQL: others keep storing the same events")
         return admitted.outcomes
 
     async def _insert(
