@@ -78,6 +78,13 @@ class Connections:
                 yield connection
 
     @asynccontextmanager
+    async def counters(self) -> AsyncIterator[Connection]:
+        """To read what is no question and takes no time, whatever the time of a question is."""
+        with answering():
+            async with self._reading.acquire() as connection:
+                yield connection
+
+    @asynccontextmanager
     async def long_snapshot(self) -> AsyncIterator[Connection]:
         """To read everything from one snapshot, however long it takes."""
         with answering():

@@ -87,7 +87,7 @@ class PostgresStore:
         return True
 
     async def statistics(self) -> Mapping[str, int]:
-        async with self._connections.snapshot() as connection:
+        async with self._connections.counters() as connection:
             [(events, commits)] = await connection.fetch(
                 "select sum(events), sum(commits) from event_counts"
             )
