@@ -28,6 +28,30 @@ def test_what_was_claimed_by_a_process_that_died_is_sent_by_another(
     asyncio.run(work())
 
 
+class HeldAnswer:
+    """A receiver that answers only when it is told to; gives the port that it listens on."""
+
+    def __init__(self, status: bytes) -> None:
+        self.arrived, self.answer = asyncio.Event(), asyncio.Event()
+        self._status = status
+
+    async def __aenter__(self) -> int:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        self.arrived.set()
+        await self.answer.wait()
+        writer.write(b"HTTP/1.1 " + self._status + b"\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+
 def test_several_that_send_at_once_send_each_alert_once(tmp_path: Path, receiver: Receiver) -> None:
     async def work() -> None:
         clock = FrozenClock(START)
@@ -45,30 +69,23 @@ def test_several_that_send_at_once_send_each_alert_once(tmp_path: Path, receiver
 
 def test_what_happens_to_a_delivery_under_way_harms_no_other(tmp_path: Path) -> None:
     """One is sent again by hand, the channel of one is removed; a third is beside them."""
-    arrived, answer = asyncio.Event(), asyncio.Event()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        arrived.set()
-        await answer.wait()
-        writer.write(b"HTTP/1.1 204 Good\r\n\r\n")
-        await writer.drain()
-        writer.close()
 
     async def work() -> None:
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        async with Office(tmp_path, gate_to(port), None, FrozenClock(START)) as office, server:
+        held = HeldAnswer(b"204 Good")
+        async with (
+            held as port,
+            Office(tmp_path, gate_to(port), None, FrozenClock(START)) as office,
+        ):
             place = Place("webhook", f"http://127.0.0.1:{port}/")
             again, removed, beside = [await office.owe(place) for _ in range(3)]
             sending = asyncio.create_task(office.deliveries.send_due())
-            await arrived.wait()
+            await held.arrived.wait()
             async with office.database.transaction() as connection:
                 await send_again(connection, again, office.clock.now_us())
                 await delete_channel(connection, (await office.delivery(removed)).channel_id)
             second = asyncio.create_task(office.another().send_due())
             await asyncio.sleep(0.1)
-            answer.set()
+            held.answer.set()
             assert (await sending, await second) == (3, 1)
             assert [(await office.delivery(one)).state for one in (again, beside)] == ["sent"] * 2
             assert [one.number for one in await office.attempts(again)] == [1, 2]
@@ -78,26 +95,18 @@ def test_what_happens_to_a_delivery_under_way_harms_no_other(tmp_path: Path) -> 
 
 
 def test_sending_again_is_not_undone_by_an_attempt_that_fails_meanwhile(tmp_path: Path) -> None:
-    arrived, answer = asyncio.Event(), asyncio.Event()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        arrived.set()
-        await answer.wait()
-        writer.write(b"HTTP/1.1 302 Elsewhere\r\n\r\n")
-        await writer.drain()
-        writer.close()
-
     async def work() -> None:
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        async with Office(tmp_path, gate_to(port), None, FrozenClock(START)) as office, server:
+        held = HeldAnswer(b"302 Elsewhere")
+        async with (
+            held as port,
+            Office(tmp_path, gate_to(port), None, FrozenClock(START)) as office,
+        ):
             owed = await office.owe(Place("webhook", f"http://127.0.0.1:{port}/"))
             sending = asyncio.create_task(office.deliveries.send_due())
-            await arrived.wait()
+            await held.arrived.wait()
             async with office.database.transaction() as connection:
                 await send_again(connection, owed, office.clock.now_us())
-            answer.set()
+            held.answer.set()
             await sending
             found = await office.delivery(owed)
             assert (found.state, found.attempts, found.next_attempt_at) == ("pending", 1, START)
