@@ -30,9 +30,9 @@ from tokenwatcher_server.kernel.clock import SystemClock
 from tokenwatcher_server.kernel.ids import WorkspaceId, new_id
 from tokenwatcher_server.kernel.period import Period
 from tokenwatcher_server.stores import open_store
-from tokenwatcher_server.stores.embedded.schema import COLUMNS
 from tokenwatcher_server.stores.postgres.rows import event_values, joined
 from tokenwatcher_server.stores.postgres.writing import OF_TEXTS, insert_statement
+from tokenwatcher_server.stores.schema import COLUMNS
 from tokenwatcher_server.usage.request import LastDays, UsageRequest
 from tokenwatcher_server.usage.stats import stats_questions
 

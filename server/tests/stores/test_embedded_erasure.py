@@ -21,9 +21,9 @@ from tokenwatcher_server.events.store import (
     StoreUnavailable,
 )
 from tokenwatcher_server.stores import open_history, rebuild_store
-from tokenwatcher_server.stores.embedded.identity import fingerprint, pack_id
 from tokenwatcher_server.stores.embedded.journal_reader import JournalReader
 from tokenwatcher_server.stores.embedded.response_index import RUN_ROWS
+from tokenwatcher_server.stores.identity import fingerprint, pack_id
 
 HOUR = 3_600_000_000
 

@@ -1,7 +1,7 @@
 """Events and their later prices as Parquet files, every value exactly, for any store to read.
 
-The columns are those of a stored event (`embedded/schema.py`), amounts in picodollars. The
-costs by bucket are rates, as `embedded/rates.py` has them.
+The columns are those of a stored event (`stores/schema.py`), amounts in picodollars. The
+costs by bucket are rates, as `stores/rates.py` has them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,15 +16,15 @@ import numpy as np
 from tokenwatcher_server.events.event import PricedEvent
 from tokenwatcher_server.events.store import Repricing
 from tokenwatcher_server.events.tokens import Tokens
-from tokenwatcher_server.stores.embedded import arrow
-from tokenwatcher_server.stores.embedded.scatter import (
+from tokenwatcher_server.stores import arrow
+from tokenwatcher_server.stores.gather import Values, gather, gather_costs
+from tokenwatcher_server.stores.scatter import (
     EVENT_NAMES,
     REPRICING_NAMES,
     scatter,
     scatter_costs,
 )
-from tokenwatcher_server.stores.embedded.schema import COLUMNS, Kind
-from tokenwatcher_server.stores.embedded.segment import ABSENT, Values, gather, gather_costs
+from tokenwatcher_server.stores.schema import ABSENT, COLUMNS, Kind
 
 MEMORY = "128MB"
 ROWS_AT_ONCE = 5_000

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 import duckdb
 
 from tokenwatcher_server.events.export import Column, Kind
-from tokenwatcher_server.stores.embedded import arrow
+from tokenwatcher_server.stores import arrow
 
 MEMORY = "128MB"
 _TYPES: Mapping[Kind, str] = {

@@ -42,6 +42,9 @@ FIELD_COLUMNS: Mapping[Field, str] = {
     "price_id": "price_id",
 }
 
+QUANTILE_DIGITS = 6
+"""Behind the point of a quantile: what falls between two whole numbers has two at most, and the
+rest is the noise of the arithmetic, which differs by how it is done and on what machine."""
 
 Placeholder = Callable[[int, object], str]
 """What stands for a statement's n-th value, from 1 on."""

@@ -6,8 +6,7 @@ from typing import Final
 import msgspec
 
 from tokenwatcher_server.stores.clickhouse.values import placeholder
-from tokenwatcher_server.stores.embedded.dialect import QUANTILE_DIGITS
-from tokenwatcher_server.stores.sql import EVENTS, Bindings, Dialect
+from tokenwatcher_server.stores.sql import EVENTS, QUANTILE_DIGITS, Bindings, Dialect
 
 _SUM: Final = re.compile(r"sum\((\w+)\)")
 _INSTANT: Final = "fromUnixTimestamp64Micro(toInt64({local}), 'UTC')"

@@ -22,9 +22,9 @@ from tokenwatcher_server.events.tokens import INPUT_BUCKETS, OUTPUT_BUCKETS
 from tokenwatcher_server.kernel.clock import HOUR_US
 from tokenwatcher_server.stores.clickhouse.keys import Key
 from tokenwatcher_server.stores.clickhouse.schema import KEY_COLUMNS
-from tokenwatcher_server.stores.embedded.identity import fingerprint, is_uuid
-from tokenwatcher_server.stores.embedded.scatter import EVENT_NAMES, scatter
-from tokenwatcher_server.stores.embedded.segment import Values, gather
+from tokenwatcher_server.stores.gather import Values, gather
+from tokenwatcher_server.stores.identity import fingerprint, is_uuid
+from tokenwatcher_server.stores.scatter import EVENT_NAMES, scatter
 
 Columns = dict[str, Values]
 

@@ -6,7 +6,7 @@ A step can be run again: two servers that start together may both run it.
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from tokenwatcher_server.stores.embedded.schema import COLUMNS, Kind
+from tokenwatcher_server.stores.schema import COLUMNS, Kind
 
 _REPEATED: Final = (
     "workspace_id", "project_id", "event_type", "status", "provider", "model", "usage_quality",

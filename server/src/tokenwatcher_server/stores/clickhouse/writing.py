@@ -17,6 +17,7 @@ from tokenwatcher_server.events.store import (
     StoreUnavailable,
 )
 from tokenwatcher_server.kernel.clock import Clock
+from tokenwatcher_server.stores.admission import Admission, Candidates
 from tokenwatcher_server.stores.clickhouse.connection import Connection
 from tokenwatcher_server.stores.clickhouse.erasing import (
     answer_mark,
@@ -36,7 +37,6 @@ from tokenwatcher_server.stores.clickhouse.rows import (
 )
 from tokenwatcher_server.stores.clickhouse.schema import SENT_TYPES
 from tokenwatcher_server.stores.clickhouse.sequence import Sequences
-from tokenwatcher_server.stores.embedded.admission import Admission, Candidates
 
 _ANSWER_BYTES: Final = 16
 

@@ -13,17 +13,18 @@ import duckdb
 import msgspec
 
 from tokenwatcher_server.events.store import QUESTION_SECONDS, QuestionTooLong
-from tokenwatcher_server.stores.embedded import arrow, hours
+from tokenwatcher_server.stores import arrow
+from tokenwatcher_server.stores.embedded import hours
 from tokenwatcher_server.stores.embedded.prepare import Applied, Prepared
-from tokenwatcher_server.stores.embedded.schema import (
-    DERIVED_COLUMNS,
-    PRICE_COLUMNS,
-    STORED_COLUMNS,
-)
 from tokenwatcher_server.stores.embedded.shared_lock import SharedLock
 from tokenwatcher_server.stores.embedded.stamp import VERSION, ColumnsUnusable, stamp_of
 from tokenwatcher_server.stores.embedded.step import EventStep, Table
 from tokenwatcher_server.stores.embedded.time_limit import TimeLimit
+from tokenwatcher_server.stores.schema import (
+    DERIVED_COLUMNS,
+    PRICE_COLUMNS,
+    STORED_COLUMNS,
+)
 
 MEMORY = "192MB"
 CHECKPOINT = "32MB"

@@ -2,12 +2,8 @@
 
 from collections.abc import Mapping
 
-from tokenwatcher_server.stores.embedded.schema import ID_TEXT
-from tokenwatcher_server.stores.sql import Bindings, Dialect
-
-QUANTILE_DIGITS = 6
-"""Behind the point of a quantile: what falls between two whole numbers has two at most, and the
-rest is the noise of the arithmetic, which differs by how it is done and on what machine."""
+from tokenwatcher_server.stores.schema import ID_TEXT
+from tokenwatcher_server.stores.sql import QUANTILE_DIGITS, Bindings, Dialect
 
 
 def duckdb_dialect(tag_slots: Mapping[str, int]) -> Dialect:

@@ -20,7 +20,6 @@ from tokenwatcher_server.stores.embedded.applier import Applier
 from tokenwatcher_server.stores.embedded.chain import Link
 from tokenwatcher_server.stores.embedded.columns import Columns
 from tokenwatcher_server.stores.embedded.erase_step import ErasureStep
-from tokenwatcher_server.stores.embedded.identity import pack_ids
 from tokenwatcher_server.stores.embedded.journal import Journal
 from tokenwatcher_server.stores.embedded.journal_reader import JournalReader
 from tokenwatcher_server.stores.embedded.notes import Notes
@@ -29,6 +28,7 @@ from tokenwatcher_server.stores.embedded.redact import Redacted, redacted, repri
 from tokenwatcher_server.stores.embedded.renewal import Renewal, Write
 from tokenwatcher_server.stores.embedded.response_index import ResponseIndex
 from tokenwatcher_server.stores.embedded.segment import Segment, decode
+from tokenwatcher_server.stores.identity import pack_ids
 from tokenwatcher_server.stores.sql import Bindings
 
 STEP_ROWS = 10_000

@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 
-from tokenwatcher_server.stores.embedded.admission import IdKey
+from tokenwatcher_server.stores.admission import IdKey
 from tokenwatcher_server.stores.embedded.chain import Link, SegmentKind
-from tokenwatcher_server.stores.embedded.identity import erased_answer, erased_id, pack_ids
 from tokenwatcher_server.stores.embedded.journal import Change
 from tokenwatcher_server.stores.embedded.notes import Note, Notes, Rewritten, encode_note
 from tokenwatcher_server.stores.embedded.redact import Redacted
 from tokenwatcher_server.stores.embedded.segment import Segment, decode
 from tokenwatcher_server.stores.embedded.writing import answers_of
+from tokenwatcher_server.stores.identity import erased_answer, erased_id, pack_ids
 
 
 class ErasureStep:

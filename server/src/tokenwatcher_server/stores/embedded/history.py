@@ -8,16 +8,17 @@ from tokenwatcher_server.events.store import Repricing, StoreRefused
 from tokenwatcher_server.events.tokens import Tokens
 from tokenwatcher_server.stores.embedded.chain import Link, SegmentKind
 from tokenwatcher_server.stores.embedded.files import StoreFiles
-from tokenwatcher_server.stores.embedded.identity import pack_ids
 from tokenwatcher_server.stores.embedded.journal_reader import JournalReader
 from tokenwatcher_server.stores.embedded.notes import Notes, Walk
-from tokenwatcher_server.stores.embedded.scatter import (
+from tokenwatcher_server.stores.embedded.segment import Segment, decode
+from tokenwatcher_server.stores.gather import Values
+from tokenwatcher_server.stores.identity import pack_ids
+from tokenwatcher_server.stores.scatter import (
     EVENT_NAMES,
     REPRICING_NAMES,
     scatter,
     scatter_costs,
 )
-from tokenwatcher_server.stores.embedded.segment import Segment, Values, decode
 
 LINKS_AT_ONCE = 256
 """Read before the journal is let go of for a moment, so that its log can be folded in."""

@@ -15,8 +15,8 @@ import msgspec
 
 from tokenwatcher_server.events.store import StoreUnavailable
 from tokenwatcher_server.kernel.clock import Clock
+from tokenwatcher_server.stores.admission import IdKey
 from tokenwatcher_server.stores.embedded import journal_file
-from tokenwatcher_server.stores.embedded.admission import IdKey
 from tokenwatcher_server.stores.embedded.chain import Link, SegmentKind, link_hash
 from tokenwatcher_server.stores.embedded.journal_file import connect
 from tokenwatcher_server.stores.embedded.journal_reader import (

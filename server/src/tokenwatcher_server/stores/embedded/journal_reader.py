@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
+from tokenwatcher_server.stores.admission import IdKey
 from tokenwatcher_server.stores.embedded import journal_file
-from tokenwatcher_server.stores.embedded.admission import IdKey
 from tokenwatcher_server.stores.embedded.chain import GENESIS, Link, SegmentKind
 from tokenwatcher_server.stores.embedded.damage import changed
 from tokenwatcher_server.stores.embedded.notes import Notes, Walk

@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from tokenwatcher_server.events.query import UsageQuery
 from tokenwatcher_server.kernel.period import Period
 from tokenwatcher_server.stores.embedded.columns import Snapshot
-from tokenwatcher_server.stores.embedded.dialect import QUANTILE_DIGITS, duckdb_dialect
-from tokenwatcher_server.stores.sql import Bindings, events_in
+from tokenwatcher_server.stores.embedded.dialect import duckdb_dialect
+from tokenwatcher_server.stores.sql import QUANTILE_DIGITS, Bindings, events_in
 
 SLICE_EVENTS = 4_000_000
 """The durations of about so many events are in memory at once."""

@@ -8,10 +8,10 @@ from tokenwatcher_server.events.store import StoredEvent
 from tokenwatcher_server.kernel.clock import HOUR_US
 from tokenwatcher_server.stores.embedded.columns import Columns, Snapshot
 from tokenwatcher_server.stores.embedded.dialect import duckdb_dialect
-from tokenwatcher_server.stores.embedded.identity import pack_id, pack_ids
 from tokenwatcher_server.stores.embedded.journal_reader import Held, JournalReader
 from tokenwatcher_server.stores.embedded.rows import selected, stored_events
-from tokenwatcher_server.stores.embedded.schema import ID_TEXT, STORED_COLUMNS
+from tokenwatcher_server.stores.identity import pack_id, pack_ids
+from tokenwatcher_server.stores.schema import ID_TEXT, STORED_COLUMNS
 from tokenwatcher_server.stores.sql import (
     Bindings,
     events_where,

@@ -5,9 +5,10 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from tokenwatcher_server.events.erasure import Erasure
-from tokenwatcher_server.stores.embedded.scatter import EVENT_NAMES
-from tokenwatcher_server.stores.embedded.schema import REPRICING_COLUMNS
-from tokenwatcher_server.stores.embedded.segment import Segment, Values, encode
+from tokenwatcher_server.stores.embedded.segment import Segment, encode
+from tokenwatcher_server.stores.gather import Values
+from tokenwatcher_server.stores.scatter import EVENT_NAMES
+from tokenwatcher_server.stores.schema import REPRICING_COLUMNS
 
 _PEOPLE = ("user_id", "end_user_id")
 _TEXTS = ("prompt", "completion")

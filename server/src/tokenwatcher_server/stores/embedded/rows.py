@@ -6,8 +6,8 @@ from typing import Any, Final
 import msgspec
 
 from tokenwatcher_server.events.store import StoredEvent
-from tokenwatcher_server.stores.embedded.scatter import EVENT_NAMES, scatter
-from tokenwatcher_server.stores.embedded.schema import ID_TEXT, STORED_COLUMNS
+from tokenwatcher_server.stores.scatter import EVENT_NAMES, scatter
+from tokenwatcher_server.stores.schema import ID_TEXT, STORED_COLUMNS
 
 _SELECTED = (*STORED_COLUMNS, "details")
 _ABSENT: Final[dict[str, Any]] = dict.fromkeys(EVENT_NAMES)

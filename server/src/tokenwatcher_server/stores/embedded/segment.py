@@ -11,23 +11,20 @@ differences to the one before. It is as compact for one event as for a thousand.
 
 import sys
 from array import array
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenwatcher_server.events.event import Cost, PricedEvent
-from tokenwatcher_server.stores.embedded.identity import pack_uuids, unpack_uuids
-from tokenwatcher_server.stores.embedded.rates import fold
-from tokenwatcher_server.stores.embedded.schema import (
+from tokenwatcher_server.stores.gather import Values
+from tokenwatcher_server.stores.identity import pack_uuids, unpack_uuids
+from tokenwatcher_server.stores.schema import (
+    ABSENT,
     COLUMNS,
-    COST_COLUMNS,
-    EVENT_COLUMNS,
     NUMBER_OF,
     SHAPE_COLUMNS,
-    TOKEN_COLUMNS,
     Kind,
 )
 
@@ -36,13 +33,10 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-ABSENT = -(2**63)
-"""Stands for None among packed numbers; no count, instant or amount can be it."""
 _LEVEL = 1
 
 Numbers = NDArray[np.int64]
 Codes = NDArray[np.int32]
-Values = Sequence[Any]
 
 _Coded = tuple[bytes | None, Any]
 _encoder = msgspec.msgpack.Encoder()
@@ -96,30 +90,6 @@ class Segment(msgspec.Struct, frozen=True):
 
 
 NOTHING: Final = Segment(0, None, {}, None, [], {})
-
-
-def gather(events: Sequence[PricedEvent]) -> dict[str, Values]:
-    """Turn events into columns, without a Python loop over their fields."""
-    astuple = msgspec.structs.astuple
-    columns = _transpose(EVENT_COLUMNS, [astuple(priced.event) for priced in events])
-    tokens = _transpose(TOKEN_COLUMNS, map(astuple, columns.pop("tokens")))
-    del columns["content_digest"]
-    return columns | tokens | gather_costs([priced.cost for priced in events], tokens)
-
-
-def gather_costs(costs: Sequence[Cost], tokens: Mapping[str, Values]) -> dict[str, Values]:
-    """Turn costs into columns; `tokens` are those of the same events, where they are known."""
-    astuple = msgspec.structs.astuple
-    columns = _transpose(COST_COLUMNS, map(astuple, costs))
-    buckets = list(zip(*map(astuple, columns.pop("buckets")), strict=True))
-    unknown = (None,) * len(costs)
-    counts = [tokens.get(name, unknown) for name in TOKEN_COLUMNS]
-    columns["cost_rates"] = fold(buckets, counts)
-    return columns
-
-
-def _transpose(names: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> dict[str, Values]:
-    return dict(zip(names, zip(*rows, strict=True), strict=True))
 
 
 def encode(rows: int, columns: Mapping[str, Values]) -> bytes:

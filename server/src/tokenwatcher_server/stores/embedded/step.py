@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tokenwatcher_server.events.tokens import INPUT_BUCKETS, OUTPUT_BUCKETS
-from tokenwatcher_server.stores.embedded import arrow
-from tokenwatcher_server.stores.embedded.identity import is_uuid
-from tokenwatcher_server.stores.embedded.schema import (
+from tokenwatcher_server.stores import arrow
+from tokenwatcher_server.stores.embedded.segment import Codes, Numbers, Segment
+from tokenwatcher_server.stores.identity import is_uuid
+from tokenwatcher_server.stores.schema import (
+    ABSENT,
     COLUMNS,
     DETAIL_COLUMNS,
     REPRICING_COLUMNS,
@@ -23,7 +25,6 @@ from tokenwatcher_server.stores.embedded.schema import (
     Column,
     Kind,
 )
-from tokenwatcher_server.stores.embedded.segment import ABSENT, Codes, Numbers, Segment
 
 Sequenced = tuple[int, Segment]
 _json = msgspec.json.Encoder()

@@ -19,12 +19,12 @@ from tokenwatcher_server.stores.embedded import hours
 from tokenwatcher_server.stores.embedded.chain import Link, SegmentKind
 from tokenwatcher_server.stores.embedded.columns import Columns, Snapshot
 from tokenwatcher_server.stores.embedded.damage import REMEDY, readable
-from tokenwatcher_server.stores.embedded.identity import pack_ids
 from tokenwatcher_server.stores.embedded.journal_reader import JournalReader
 from tokenwatcher_server.stores.embedded.notes import Notes, Walk
 from tokenwatcher_server.stores.embedded.response_index import Extent, ResponseIndex
 from tokenwatcher_server.stores.embedded.segment import Segment, decode
 from tokenwatcher_server.stores.embedded.writing import answers_of
+from tokenwatcher_server.stores.identity import pack_ids
 
 MOST_FAULTS = 20
 

@@ -4,9 +4,16 @@ from collections.abc import Callable, Mapping, Sequence
 
 from tokenwatcher_server.events.event import PricedEvent
 from tokenwatcher_server.events.store import Outcome, Repricing
-from tokenwatcher_server.stores.embedded.admission import Admission, Candidates, IdKey
+from tokenwatcher_server.stores.admission import Admission, Candidates, IdKey
 from tokenwatcher_server.stores.embedded.chain import Link, SegmentKind
-from tokenwatcher_server.stores.embedded.identity import (
+from tokenwatcher_server.stores.embedded.journal import Journal, NewEvents
+from tokenwatcher_server.stores.embedded.response_index import ResponseIndex
+from tokenwatcher_server.stores.embedded.segment import (
+    Segment,
+    encode,
+)
+from tokenwatcher_server.stores.gather import gather, gather_costs
+from tokenwatcher_server.stores.identity import (
     LEAST_RESPONSE_ID,
     answer_fingerprint,
     erased_answer,
@@ -15,15 +22,7 @@ from tokenwatcher_server.stores.embedded.identity import (
     pack_id,
     pack_ids,
 )
-from tokenwatcher_server.stores.embedded.journal import Journal, NewEvents
-from tokenwatcher_server.stores.embedded.response_index import ResponseIndex
-from tokenwatcher_server.stores.embedded.schema import TOKEN_COLUMNS
-from tokenwatcher_server.stores.embedded.segment import (
-    Segment,
-    encode,
-    gather,
-    gather_costs,
-)
+from tokenwatcher_server.stores.schema import TOKEN_COLUMNS
 
 
 class Writer:

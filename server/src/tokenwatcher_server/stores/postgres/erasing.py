@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from tokenwatcher_server.events.erasure import Erasure
 from tokenwatcher_server.events.tokens import BUCKETS
-from tokenwatcher_server.stores.embedded.identity import LEAST_RESPONSE_ID, answer_fingerprint
+from tokenwatcher_server.stores.identity import LEAST_RESPONSE_ID, answer_fingerprint
 from tokenwatcher_server.stores.postgres import hours
 from tokenwatcher_server.stores.postgres.connections import Connection
 from tokenwatcher_server.stores.totals import HOUR_KEYS, TAG_KEYS

@@ -11,10 +11,10 @@ import asyncpg
 from tokenwatcher_server.events.event import PricedEvent
 from tokenwatcher_server.events.store import Repricing, StoreRefused
 from tokenwatcher_server.events.tokens import Tokens
-from tokenwatcher_server.stores.embedded.scatter import EVENT_NAMES, REPRICING_NAMES, scatter_costs
-from tokenwatcher_server.stores.embedded.schema import PRICE_COLUMNS
 from tokenwatcher_server.stores.postgres.connections import is_passing
 from tokenwatcher_server.stores.postgres.rows import stored_events
+from tokenwatcher_server.stores.scatter import EVENT_NAMES, REPRICING_NAMES, scatter_costs
+from tokenwatcher_server.stores.schema import PRICE_COLUMNS
 
 ROWS_AT_ONCE: Final = 2_000
 

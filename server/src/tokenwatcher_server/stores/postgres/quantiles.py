@@ -6,10 +6,9 @@ from itertools import accumulate
 from typing import Final
 
 from tokenwatcher_server.events.query import Measure, UsageQuery
-from tokenwatcher_server.stores.embedded.dialect import QUANTILE_DIGITS
 from tokenwatcher_server.stores.postgres.connections import Connection
 from tokenwatcher_server.stores.postgres.dialect import bindings, postgres_dialect
-from tokenwatcher_server.stores.sql import QUANTILES, events_in
+from tokenwatcher_server.stores.sql import QUANTILE_DIGITS, QUANTILES, events_in
 
 _INDEXED: Final = frozenset({"latency_ms", "time_to_first_token_ms"})
 """What the index by time has too, so that the events themselves need not be read."""

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from tokenwatcher_server.events.store import Repricing
-from tokenwatcher_server.stores.embedded.schema import PRICE_COLUMNS
 from tokenwatcher_server.stores.postgres import hours
 from tokenwatcher_server.stores.postgres.connections import Connection
 from tokenwatcher_server.stores.postgres.rows import PRICE_TYPES, price_values
+from tokenwatcher_server.stores.schema import PRICE_COLUMNS
 
 _PART: Final = "0::smallint"
 _NAMES: Final = ", ".join(PRICE_COLUMNS)

@@ -7,9 +7,9 @@ import msgspec
 
 from tokenwatcher_server.events.event import Cost, PricedEvent
 from tokenwatcher_server.events.store import StoredEvent
-from tokenwatcher_server.stores.embedded.scatter import EVENT_NAMES, scatter
-from tokenwatcher_server.stores.embedded.schema import COLUMNS, PRICE_COLUMNS, Kind
-from tokenwatcher_server.stores.embedded.segment import gather, gather_costs
+from tokenwatcher_server.stores.gather import gather, gather_costs
+from tokenwatcher_server.stores.scatter import EVENT_NAMES, scatter
+from tokenwatcher_server.stores.schema import COLUMNS, PRICE_COLUMNS, Kind
 
 _TYPES: Final = {Kind.NUMBER: "bigint", Kind.INSTANT: "bigint", Kind.FLAG: "bool"}
 _KINDS: Final = {column.name: column.kind for column in COLUMNS}

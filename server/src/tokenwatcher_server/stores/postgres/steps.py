@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenwatcher_server.stores.embedded.dialect import QUANTILE_DIGITS
+from tokenwatcher_server.stores.sql import QUANTILE_DIGITS
 
 EXACT_BELOW: Final = 64
 AN_OCTAVE: Final = 64

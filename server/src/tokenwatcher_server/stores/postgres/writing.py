@@ -16,8 +16,8 @@ import msgspec
 from tokenwatcher_server.events.event import PricedEvent
 from tokenwatcher_server.events.store import Outcome, StoreUnavailable
 from tokenwatcher_server.events.tokens import INPUT_BUCKETS, OUTPUT_BUCKETS
-from tokenwatcher_server.stores.embedded.admission import Admission, Candidates
-from tokenwatcher_server.stores.embedded.identity import fingerprint
+from tokenwatcher_server.stores.admission import Admission, Candidates
+from tokenwatcher_server.stores.identity import fingerprint
 from tokenwatcher_server.stores.postgres import hours
 from tokenwatcher_server.stores.postgres.connections import (
     Connection,

@@ -11,6 +11,9 @@ import msgspec
 from tokenwatcher_server.events.event import Cost, Event
 from tokenwatcher_server.events.tokens import BUCKETS, Tokens
 
+ABSENT = -(2**63)
+"""Stands for None among packed numbers; no count, instant or amount can be it."""
+
 
 class Kind(Enum):
     ID = "UUID, or VARCHAR"

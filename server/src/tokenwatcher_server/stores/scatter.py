@@ -1,19 +1,19 @@
-"""Columns as events again, wherever they were read: the inverse of `segment.gather`."""
+"""Columns as events again, wherever they were read: the inverse of `gather`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from tokenwatcher_server.events.event import Cost, Event, PricedEvent
 from tokenwatcher_server.events.tokens import Tokens
-from tokenwatcher_server.stores.embedded.rates import unfold
-from tokenwatcher_server.stores.embedded.schema import (
+from tokenwatcher_server.stores.gather import Values
+from tokenwatcher_server.stores.rates import unfold
+from tokenwatcher_server.stores.schema import (
     COLUMNS,
     COST_COLUMNS,
     EVENT_COLUMNS,
     PRICE_COLUMNS,
     TOKEN_COLUMNS,
 )
-from tokenwatcher_server.stores.embedded.segment import Values
 
 EVENT_NAMES: Final = tuple(column.name for column in COLUMNS if column.name != "sequence")
 """The columns of a stored event; its content digest comes beside them."""
