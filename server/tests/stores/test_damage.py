@@ -13,6 +13,10 @@ import pytest
 from tokenwatcher_server.events.store import EventStore, StoreRefused, StoreUnavailable
 from tokenwatcher_server.kernel.clock import FrozenClock
 from tokenwatcher_server.stores import open_store, rebuild_store
+from tokenwatcher_server.stores.embedded.applier import Applier
+from tokenwatcher_server.stores.embedded.columns import Columns
+from tokenwatcher_server.stores.embedded.files import files_of
+from tokenwatcher_server.stores.embedded.journal_reader import JournalReader
 
 BLOCK_BYTES = 262_144
 FIRST_BLOCK = 12_288
@@ -100,17 +104,44 @@ def test_columns_are_not_made_anew_from_a_journal_that_cant_be_read(filled: Path
     assert (filled / "events.duckdb").read_bytes() == before
 
 
+def change_commit(folder: Path, sequence: int, place: float) -> None:
+    """Turn one bit of a commit over, so far along in its bytes."""
+    with closing(sqlite3.connect(folder / "journal.db")) as journal:
+        [(body,)] = journal.execute(
+            "select body from segments where sequence = ?", (sequence,)
+        ).fetchall()
+        at = int(len(body) * place)
+        changed = body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]
+        journal.execute("update segments set body = ? where sequence = ?", (changed, sequence))
+        journal.commit()
+
+
+def test_a_changed_commit_that_a_killed_server_left_to_apply_gets_into_no_sum(
+    filled: Path, cast: Any
+) -> None:
+    files = files_of(filled)
+    before = files.columns.read_bytes()
+    on(filled, lambda store: store.append([[cast.event() for _ in range(50)]]))
+    files.columns.write_bytes(before)  # as if killed between the acknowledgement and the columns
+    change_commit(filled, 2, 0.6)
+    with pytest.raises(StoreRefused, match=r"commit 2 in journal\.db is not as it was"):
+        on(filled, lambda store: store.events(cast.list()))
+    with (
+        closing(Columns(files.columns, files.spill, threads=1)) as columns,
+        closing(JournalReader(files.journal)) as journal,
+        closing(Applier(columns, journal)) as applier,
+    ):
+        with pytest.raises(StoreUnavailable, match=r"commit 2 in journal\.db is not as it was"):
+            applier.wait_for(2, seconds=60)
+        assert columns.applied.total == 50
+
+
 @pytest.mark.parametrize("place", [0.3, 0.6, 0.9])
 def test_nothing_is_made_anew_of_a_commit_that_was_changed(
     filled: Path, cast: Any, place: float
 ) -> None:
     on(filled, lambda store: store.append([[cast.event() for _ in range(50)]]))
-    with closing(sqlite3.connect(filled / "journal.db")) as journal:
-        [(body,)] = journal.execute("select body from segments where sequence = 2").fetchall()
-        at = int(len(body) * place)
-        changed = body[:at] + bytes([body[at] ^ 1]) + body[at + 1 :]
-        journal.execute("update segments set body = ? where sequence = 2", (changed,))
-        journal.commit()
+    change_commit(filled, 2, place)
     with pytest.raises(StoreUnavailable, match=r"commit 2 in journal\.db is not as it was"):
         rebuild_store(filled, lambda *_: None)
     (filled / "events.duckdb").unlink()

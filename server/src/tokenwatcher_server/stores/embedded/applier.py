@@ -136,7 +136,7 @@ class Applier:
                 self._fresh_rows -= self._fresh.popleft().rows
             if self._fresh and self._fresh[0].sequence == applied + 1:
                 return _step(self._fresh)
-        return _step(self._reader.links(applied))
+        return _step(self._reader.sound_links(applied))
 
     def _pause(self) -> bool:
         """Wait before another attempt; True when it is time to stop instead."""
