@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
+from server.tests.alerts.arranging import DOLLAR, add_channel, add_rule
 from server.tests.alerts.conftest import PASSWORD, Receiver
-from server.tests.alerts.test_arrive import DOLLAR, add_channel, add_rule
 
 RULES = 20
 
