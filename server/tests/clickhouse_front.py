@@ -34,18 +34,51 @@ NO_PASSWORD = (
 )
 
 
+class Work:
+    """The requests that are under way: at the end they are finished, and no other is begun."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._under_way = 0
+        self._ending = False
+
+    def __enter__(self) -> None:
+        with self._changed:
+            if self._ending:
+                raise ConnectionAbortedError("the server ends")
+            self._under_way += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._under_way -= 1
+            self._changed.notify_all()
+
+    def end(self) -> None:
+        with self._changed:
+            self._ending = True
+            self._changed.wait_for(lambda: not self._under_way)
+
+
 class Front(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # an answer leaves in one piece, and at once
     disable_nagle_algorithm = True
     folder: str
     password: str
+    work: "Work"
 
     def do_GET(self) -> None:
         self._answer(200, b"Ok.\n")
 
     def do_POST(self) -> None:
-        body = self._body()
+        try:
+            body = self._body()
+            with self.work:
+                self._do(body)
+        except ConnectionError:  # who asked is gone, perhaps in the middle of asking
+            self.close_connection = True
+
+    def _do(self, body: bytes) -> None:
         given = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
         content_type = self.headers.get("Content-Type", "")
         if content_type.startswith("multipart/form-data"):
@@ -91,13 +124,25 @@ class Front(BaseHTTPRequestHandler):
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding") != "chunked":
-            return self._decoded(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+            return self._decoded(self._read(int(self.headers.get("Content-Length", 0))))
         parts = []
-        while size := int(self.rfile.readline(), 16):
-            parts.append(self.rfile.read(size))
-            self.rfile.readline()
-        self.rfile.readline()
+        while size := int(self._line(), 16):
+            parts.append(self._read(size))
+            self._line()
+        self._line()
         return self._decoded(b"".join(parts))
+
+    def _read(self, size: int) -> bytes:
+        data = self.rfile.read(size)
+        if len(data) < size:
+            raise ConnectionAbortedError("the request breaks off")
+        return data
+
+    def _line(self) -> bytes:
+        line = self.rfile.readline()
+        if not line.endswith(b"\n"):
+            raise ConnectionAbortedError("the request breaks off")
+        return line
 
     def _decoded(self, body: bytes) -> bytes:
         encoding = self.headers.get("Content-Encoding")
@@ -150,6 +195,7 @@ def _form(body: bytes, content_type: str) -> dict[str, bytes]:
 def main() -> None:
     folder, port = sys.argv[1:]
     Front.folder, Front.password = folder, os.environ.get("FRONT_PASSWORD", "")
+    Front.work = Work()
     Path(folder).mkdir(parents=True, exist_ok=True)
     engine = Session(folder)  # open for as long as the process runs
     server = ThreadingHTTPServer(("127.0.0.1", int(port)), Front)
@@ -157,7 +203,9 @@ def main() -> None:
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     threading.Thread(target=_end_with_the_parent, args=(server,), daemon=True).start()
-    server.serve_forever()
+    server.serve_forever(0.05)
+    server.server_close()
+    Front.work.end()
     engine.close()
 
 

@@ -1,6 +1,7 @@
 """A ClickHouse for tests: `clickhouse_front.py` in a process of its own, that can be killed."""
 
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -22,10 +23,10 @@ def free_port() -> int:
 
 
 class ClickHouse:
-    """An engine in a folder of its own, which is gone with it. It can be killed and started."""
+    """An engine in a folder of its own, which is gone with it. It can be ended and started."""
 
-    def __init__(self) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="tokenwatcher-clickhouse-"))
+    def __init__(self, within: Path | None = None) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="tokenwatcher-clickhouse-", dir=within))
         self._names = count(1)
         self.port = free_port()
         self.start()
@@ -42,10 +43,22 @@ class ClickHouse:
         assert self._process.stdout is not None
         assert self._process.stdout.readline(), (self._folder / "log").read_text()
 
+    def stop(self) -> None:
+        """End it as an administrator does: what it has begun is finished."""
+        assert self._process.communicate()[0] == b""
+        assert self._process.returncode == 0, (self._folder / "log").read_text()
+
     def kill(self) -> None:
         """As the system's out-of-memory killer does."""
         self._process.kill()
         self._process.communicate()
+
+    def freeze(self) -> None:
+        """As a machine does that swaps: connections stay, and are made, and nothing is answered."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
 
     def new_database(self) -> str:
         """The URL of an empty database."""
@@ -53,8 +66,9 @@ class ClickHouse:
         self.sql(f"create database {name}")
         return self.url(name)
 
-    def url(self, database: str = "default") -> str:
-        return f"clickhouse://default:{quote(PASSWORD, safe='')}@127.0.0.1:{self.port}/{database}"
+    def url(self, database: str = "default", port: int | None = None) -> str:
+        user = f"default:{quote(PASSWORD, safe='')}"
+        return f"clickhouse://{user}@127.0.0.1:{port or self.port}/{database}"
 
     def sql(self, text: str, database: str = "default") -> list[tuple[object, ...]]:
         client = get_client(host="127.0.0.1", port=self.port, password=PASSWORD, database=database)

@@ -1,6 +1,7 @@
 """A sender that gives up on nothing: each batch is sent, with its ids, until it is acknowledged."""
 
 import random
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,20 @@ def send_all(
         done = list(threads.map(lambda share: _send(client, share, size, again), shares))
     events, tokens, refused = map(sum, zip(*done, strict=True))
     return events, tokens, refused
+
+
+def during(harm: Callable[[], None], seconds: float) -> threading.Thread:
+    """Do harm again and again for a while, beside what else goes on."""
+
+    def run() -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            time.sleep(0.4)
+            harm()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
 
 
 def _send(client: Client, batches: int, size: int, again: float) -> tuple[int, int, int]:

@@ -17,3 +17,14 @@ def mount_small_disk(folder: Path) -> None:
         message = "a small file system can't be mounted here (that takes root): " + done.stderr
         assert os.environ.get("CI") != "true", message
         pytest.skip(message)
+
+
+def fill(file: Path) -> None:
+    """Take all the room there is."""
+    with file.open("wb") as ballast:
+        while True:
+            try:
+                ballast.write(b"\0" * 65_536)
+                ballast.flush()
+            except OSError:
+                return

@@ -1,84 +1,15 @@
-"""A server on ClickHouse: what is acknowledged is there once, whatever becomes of ClickHouse."""
+"""A server on ClickHouse: what it is sent is shown once, and what can't be used is said."""
 
-import random
-import threading
-import time
-import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from server.tests.clickhouse_server import ClickHouse, free_port
+from server.tests.clickhouse_server import free_port
 from server.tests.conftest import SECRET
+from server.tests.faults.senders import batch, totals
 from server.tests.faults.test_refused_start import refusal
-
-SENDERS = 3
-ROUNDS = 5
-
-
-@pytest.fixture
-def own_clickhouse() -> Iterator[ClickHouse]:
-    """One that may be killed."""
-    server = ClickHouse()
-    yield server
-    server.close()
-
-
-def batch(size: int) -> list[dict[str, Any]]:
-    return [
-        {
-            "id": str(uuid.uuid4()),
-            "provider": "openai",
-            "model": "gpt-4o-mini",
-            "inputTokens": random.randint(1, 5_000),
-            "outputTokens": random.randint(1, 500),
-            "responseId": f"resp_{uuid.uuid4().hex}",
-        }
-        for _ in range(size)
-    ]
-
-
-class Senders:
-    """Clients that send each batch again until it is acknowledged, as the SDK does."""
-
-    def __init__(self, url: str, key: str) -> None:
-        self.acknowledged: dict[str, int] = {}
-        self.refused: set[int] = set()
-        self._client = httpx.Client(
-            base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=60
-        )
-        self._stopping = threading.Event()
-        self._threads = [threading.Thread(target=self._send) for _ in range(SENDERS)]
-        for thread in self._threads:
-            thread.start()
-
-    def _send(self) -> None:
-        while not self._stopping.is_set():
-            events = batch(random.choice([1, 10, 100]))
-            while True:
-                response = self._client.post("/api/ingest/batch", json={"events": events})
-                if response.status_code == 200:
-                    break
-                self.refused.add(response.status_code)
-                time.sleep(0.05)
-            self.acknowledged |= {event["id"]: event["inputTokens"] for event in events}
-
-    def stop(self) -> None:
-        self._stopping.set()
-        for thread in self._threads:
-            thread.join(timeout=60)
-            assert not thread.is_alive()
-        self._client.close()
-
-
-def totals(client: httpx.Client) -> tuple[int, int]:
-    answer = client.get("/api/query", params={"measures": "calls,inputTokens"}).json()
-    row = answer["rows"][0]
-    return int(row["calls"]), int(row["inputTokens"])
 
 
 def test_events_sent_over_http_are_shown_from_clickhouse(
@@ -101,30 +32,6 @@ def test_events_sent_over_http_are_shown_from_clickhouse(
     assert len(listed["events"]) == 7
     assert instance.cli("store", "verify")["sound"]
     assert not list(instance.data_dir.glob("journal.db"))
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(400)
-def test_clickhouse_killed_under_load_loses_and_doubles_nothing(
-    new_instance: Any, own_clickhouse: ClickHouse
-) -> None:
-    instance = new_instance(EVENTS_URL=own_clickhouse.new_database())
-    senders = Senders(instance.url, instance.key())
-    for _ in range(ROUNDS):
-        time.sleep(random.uniform(0.3, 1.0))
-        own_clickhouse.kill()
-        with instance.client(instance.key("--kind", "read")) as client:
-            assert client.get("/api/stats?days=1").status_code == 503
-            assert client.get("/readyz").status_code == 503
-        own_clickhouse.start()
-    time.sleep(0.5)
-    senders.stop()
-    assert senders.refused == {503}
-    with instance.client(instance.key("--kind", "read")) as client:
-        acknowledged = senders.acknowledged
-        assert totals(client) == (len(acknowledged), sum(acknowledged.values()))
-        assert client.get("/readyz").status_code == 200
-    assert instance.cli("store", "verify")["sound"]
 
 
 def test_two_servers_that_are_sent_the_same_at_the_same_time_count_it_once(

@@ -3,17 +3,16 @@
 import subprocess
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from server.tests.conftest import SECRET
-from server.tests.faults.persistent import send_all
+from server.tests.faults.persistent import during, send_all
 from server.tests.faults.senders import totals
-from server.tests.faults.small_disk import mount_small_disk
+from server.tests.faults.small_disk import fill, mount_small_disk
 from server.tests.postgres_server import Postgres
 
 
@@ -40,20 +39,6 @@ def disk_for_all() -> Iterator[Path]:
 
 def start(new_instance: Any, postgres: Postgres) -> Any:
     return new_instance(DATABASE_URL=postgres.new_database(), DASHBOARD_SESSION_SECRET=SECRET)
-
-
-def during(harm: Callable[[], None], seconds: float) -> threading.Thread:
-    """Do harm again and again for a while, beside what else goes on."""
-
-    def run() -> None:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            time.sleep(0.4)
-            harm()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    return thread
 
 
 @pytest.mark.slow
@@ -117,13 +102,3 @@ def test_a_full_disk_of_the_database_refuses_and_recovers(
         assert instance.cli("store", "verify")["sound"] is True
     finally:
         postgres.close()
-
-
-def fill(file: Path) -> None:
-    with file.open("wb") as ballast:
-        while True:
-            try:
-                ballast.write(b"\0" * 65_536)
-                ballast.flush()
-            except OSError:
-                return

@@ -13,3 +13,9 @@ create table if not exists events_written on cluster 'tokens' as events_written_
 create table if not exists events_erased_local on cluster 'tokens' (mark FixedString(32)) engine = ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/{database}/events_erased_local', '{replica}') order by mark;
 
 create table if not exists events_erased on cluster 'tokens' as events_erased_local engine = Distributed('tokens', currentDatabase(), events_erased_local, 0);
+
+alter table events_local on cluster 'tokens' modify setting fsync_after_insert = 1, fsync_part_directory = 1;
+
+alter table events_written_local on cluster 'tokens' modify setting fsync_after_insert = 1, fsync_part_directory = 1;
+
+alter table events_erased_local on cluster 'tokens' modify setting fsync_after_insert = 1, fsync_part_directory = 1;

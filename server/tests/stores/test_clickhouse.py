@@ -117,6 +117,32 @@ def test_a_large_batch_is_one_part(url: str, cast: Any) -> None:
     asyncio.run(work())
 
 
+def test_a_batch_is_written_to_the_disk_before_it_is_acknowledged(
+    url: str, cast: Any, clickhouse: Any
+) -> None:
+    """Not only handed to the system, which forgets it where the power fails."""
+
+    def synced() -> Any:
+        [(files, folders)] = clickhouse.sql(
+            "select sumIf(value, event = 'FileSync'), sumIf(value, event = 'DirectorySync')"
+            " from system.events"
+        )
+        return files, folders
+
+    async def work() -> None:
+        store = await opened_at(url)
+        try:
+            before = synced()
+            await store.append([[cast.event()]])
+            after = synced()
+        finally:
+            await store.close()
+        assert after[0] > before[0]
+        assert after[1] > before[1]
+
+    asyncio.run(work())
+
+
 def test_questions_of_one_call_see_the_same_events(url: str, cast: Any) -> None:
     async def work() -> None:
         store, other = await opened_at(url), await opened_at(url)
@@ -179,6 +205,17 @@ def test_a_question_that_takes_too_long_is_ended(url: str) -> None:
         with pytest.raises(QuestionTooLong):
             connection.rows("select sum(a.number * b.number) from numbers(1e9) a, numbers(1e9) b")
         assert connection.rows("select 1") == [(1,)]
+    finally:
+        connection.close()
+
+
+def test_an_insert_that_takes_too_long_is_not_known_to_be_stored(url: str, cast: Any) -> None:
+    asyncio.run(made(url))
+    connection = Connection(address_of(url), 0.001)
+    rows = first_rows([cast.event() for _ in range(20_000)], 1)
+    try:
+        with pytest.raises(StoreUnavailable, match="too long"):
+            connection.insert("events", rows, SENT_TYPES, "token")
     finally:
         connection.close()
 

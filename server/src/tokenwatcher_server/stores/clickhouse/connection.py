@@ -10,13 +10,20 @@ from typing import Any, Final
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import Error
+from urllib3.exceptions import MaxRetryError
+from urllib3.exceptions import TimeoutError as TimedOut
 
 from tokenwatcher_server.events.store import QuestionTooLong, StoreRefused, StoreUnavailable
 from tokenwatcher_server.kernel.clickhouse_url import Address, parse_url
+from tokenwatcher_server.stores.clickhouse.pool import WholeAnswers
 from tokenwatcher_server.stores.clickhouse.values import Values
 
-CONNECT_SECONDS: Final = 10
-WRITE_SECONDS: Final = 30
+CONNECT_SECONDS: Final = 5
+WRITE_SECONDS: Final = 10
+PROBE_SECONDS: Final = 3
+COUNT_SECONDS: Final = 30
+MORE_SECONDS: Final = 5
+"""A server that should have ended a statement by now, and says nothing, is not there any more."""
 LONG_SECONDS: Final = 3_600
 """What reading everything may take: a backup, a check."""
 
@@ -26,6 +33,7 @@ _READING: Final = {
     # what several questions of one statement see is the same
     "enable_shared_storage_snapshot_in_query": 1,
     "use_skip_indexes_if_final": 1,
+    "use_skip_indexes_if_final_exact_mode": 1,
 }
 _WRITING: Final = {
     # an insert is answered when it is on disk, and is one block, which is stored whole or not
@@ -42,6 +50,10 @@ _CLUSTER_WRITING: Final = {
 _TIMEOUT, _NO_DATABASE, _NO_ACCESS = 159, 81, {192, 193, 194, 497, 516}
 
 
+class Silent(StoreUnavailable):
+    """The server said nothing in its time. It may yet do what it was asked."""
+
+
 class Connection:
     """One way to the server. Raises StoreRefused where it can't be reached, or lets nobody in."""
 
@@ -52,6 +64,7 @@ class Connection:
         if address.cluster is not None:
             reading |= _CLUSTER_READING
             self._writing |= _CLUSTER_WRITING
+        self._pool = WholeAnswers()
         with _opening(address):
             self._client: Client = clickhouse_connect.get_client(
                 host=address.host,
@@ -61,8 +74,9 @@ class Connection:
                 database=address.database,
                 secure=address.secure,
                 connect_timeout=CONNECT_SECONDS,
-                send_receive_timeout=int(seconds) + CONNECT_SECONDS,
+                send_receive_timeout=int(seconds + MORE_SECONDS),
                 settings=reading,
+                pool_mgr=self._pool,
                 compress="lz4",
                 form_encode_query_params=True,
                 autogenerate_session_id=False,
@@ -79,7 +93,7 @@ class Connection:
         self, table: str, columns: Mapping[str, Sequence[Any]], types: Mapping[str, str], token: str
     ) -> None:
         """Store rows, whole and durable on return. The same token twice is stored once."""
-        with answering():
+        with _doing():
             self._client.insert(
                 table,
                 list(columns.values()),
@@ -90,14 +104,15 @@ class Connection:
             )
 
     def execute(self, text: str, values: Values | None = None) -> None:
-        """Do something that gives no rows."""
-        with answering():
+        """Do something that gives no rows. Raises StoreUnavailable, as `insert` does."""
+        with _doing():
             given = dict(values) if values is not None else None
             settings = self._writing | self._limit
             self._client.command(text, parameters=given, settings=settings)
 
     def close(self) -> None:
         self._client.close()
+        self._pool.clear()
 
 
 def address_of(url: str) -> Address:
@@ -116,7 +131,22 @@ def answering() -> Iterator[None]:
     except Error as error:
         if error.code == _TIMEOUT:
             raise QuestionTooLong from None
-        raise StoreUnavailable(f"ClickHouse: {error}") from error
+        raise (Silent if _timed_out(error) else StoreUnavailable)(f"ClickHouse: {error}") from error
+
+
+@contextmanager
+def _doing() -> Iterator[None]:
+    """What takes too long is not done, or not known to be."""
+    try:
+        with answering():
+            yield
+    except QuestionTooLong:
+        raise StoreUnavailable("ClickHouse: it takes too long") from None
+
+
+def _timed_out(error: Error) -> bool:
+    cause = error.__cause__
+    return isinstance(cause.reason if isinstance(cause, MaxRetryError) else cause, TimedOut)
 
 
 @contextmanager

@@ -73,7 +73,7 @@ REMEMBERED: Final = 10_000
 
 def steps(cluster: str | None) -> Sequence[Sequence[str]]:
     """The statements of every step, from the first on."""
-    return (_first(cluster), _erased(cluster))
+    return (_first(cluster), _erased(cluster), _synced(cluster))
 
 
 def _first(cluster: str | None) -> Sequence[str]:
@@ -118,6 +118,18 @@ def _erased(cluster: str | None) -> Sequence[str]:
         "events_erased", ["mark FixedString(32)"], "ReplacingMergeTree", "", "order by mark", {},
         cluster,
     )  # fmt: skip
+
+
+def _synced(cluster: str | None) -> Sequence[str]:
+    """An insert is answered when it is on disk, not when the system has promised to write it there.
+
+    What merges make is not waited for: the parts they were made of stay for minutes.
+    """
+    local, on = ("", "") if cluster is None else ("_local", f" on cluster {_quoted(cluster)}")
+    return tuple(
+        f"alter table {name}{local}{on} modify setting fsync_after_insert = 1, fsync_part_directory = 1"
+        for name in ("events", "events_written", "events_erased")
+    )
 
 
 def version_table(cluster: str | None) -> Sequence[str]:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from typing import Final, TypeVar
 
 from tokenwatcher_server.events.erasure import Erasure
@@ -23,17 +23,20 @@ from tokenwatcher_server.kernel.ids import WorkspaceId
 from tokenwatcher_server.kernel.period import Period
 from tokenwatcher_server.stores.clickhouse import reading
 from tokenwatcher_server.stores.clickhouse.connection import (
+    COUNT_SECONDS,
     LONG_SECONDS,
+    PROBE_SECONDS,
     WRITE_SECONDS,
     Connection,
     address_of,
 )
 from tokenwatcher_server.stores.clickhouse.erasing import erase
 from tokenwatcher_server.stores.clickhouse.migrate import migrate
+from tokenwatcher_server.stores.clickhouse.sequence import Sequences
 from tokenwatcher_server.stores.clickhouse.statistics import Statistics
 from tokenwatcher_server.stores.clickhouse.usage import answer
 from tokenwatcher_server.stores.clickhouse.verify import verify
-from tokenwatcher_server.stores.clickhouse.writing import Writer
+from tokenwatcher_server.stores.clickhouse.writing import Writer, probe
 
 READERS: Final = 4
 
@@ -44,19 +47,21 @@ class ClickHouseStore:
     """An EventStore in a ClickHouse database."""
 
     def __init__(self, address: Address, clock: Clock, question_seconds: float) -> None:
-        self._address = address
+        self._address, self._clock = address, clock
+        try:
+            sequences = self._patiently(lambda patient: _prepared(patient, address.cluster, clock))
+        except StoreUnavailable as error:
+            raise StoreRefused(f"EVENTS_URL: the tables can't be made: {error}") from None
         with ExitStack() as stack:
-            self._writes = Connection(address, WRITE_SECONDS)
-            stack.callback(self._writes.close)
-            self._questions = Connection(address, question_seconds)
-            stack.callback(self._questions.close)
-            try:
-                migrate(self._writes, address.cluster)
-                self._writer = Writer(self._writes, clock)
-            except StoreUnavailable as error:
-                raise StoreRefused(f"EVENTS_URL: the tables can't be made: {error}") from None
+
+            def connected(seconds: float) -> Connection:
+                return stack.enter_context(closing(Connection(address, seconds)))
+
+            self._writer = Writer(connected(WRITE_SECONDS), sequences)
+            self._questions = connected(question_seconds)
+            self._probes = connected(PROBE_SECONDS)
+            self._statistics = Statistics(connected(COUNT_SECONDS), address.cluster)
             self._resources = stack.pop_all()
-        self._statistics = Statistics(self._writes, address.cluster)
         self._erasing = asyncio.Lock()
         self._writing = ThreadPoolExecutor(1, "clickhouse-write")
         self._reading = ThreadPoolExecutor(READERS, "clickhouse-read")
@@ -93,11 +98,11 @@ class ClickHouseStore:
 
     async def verify(self) -> Verification:
         cluster = self._address.cluster
-        return await asyncio.to_thread(self._patiently, lambda patient: verify(patient, cluster))
+        return await asyncio.to_thread(self._later, lambda patient: verify(patient, cluster))
 
     async def ready(self) -> bool:
         try:
-            await self._write(self._writer.probe)
+            await self._read(lambda: probe(self._probes, self._clock))
         except StoreUnavailable:
             return False
         return True
@@ -119,21 +124,30 @@ class ClickHouseStore:
         number = await self._write(self._writer.number)
         cluster = self._address.cluster
         return await asyncio.to_thread(
-            self._patiently, lambda patient: erase(patient, cluster, erasure, number)
+            self._later, lambda patient: erase(patient, cluster, erasure, number)
         )
 
     def _patiently(self, work: Callable[[Connection], T]) -> T:
         """Do what may take as long as it needs."""
-        patient = Connection(self._address, LONG_SECONDS)
-        try:
+        with closing(Connection(self._address, LONG_SECONDS)) as patient:
             return work(patient)
-        finally:
-            patient.close()
+
+    def _later(self, work: Callable[[Connection], T]) -> T:
+        """The same of an open store, whose server was there, and is only away."""
+        try:
+            return self._patiently(work)
+        except StoreRefused as error:
+            raise StoreUnavailable(str(error)) from None
 
     def _close(self) -> None:
         self._writing.shutdown()
         self._reading.shutdown()
         self._resources.close()
+
+
+def _prepared(patient: Connection, cluster: str | None, clock: Clock) -> Sequences:
+    migrate(patient, cluster)
+    return Sequences(patient, clock)
 
 
 def open_clickhouse(url: str, clock: Clock, question_seconds: float) -> ClickHouseStore:

@@ -18,7 +18,7 @@ from tokenwatcher_server.events.store import (
 )
 from tokenwatcher_server.kernel.clock import Clock
 from tokenwatcher_server.stores.admission import Admission, Candidates
-from tokenwatcher_server.stores.clickhouse.connection import Connection
+from tokenwatcher_server.stores.clickhouse.connection import Connection, Silent
 from tokenwatcher_server.stores.clickhouse.erasing import (
     answer_mark,
     erased,
@@ -44,9 +44,9 @@ _ANSWER_BYTES: Final = 16
 class Writer:
     """Used from one thread; other servers may write at the same time."""
 
-    def __init__(self, connection: Connection, clock: Clock) -> None:
+    def __init__(self, connection: Connection, sequences: Sequences) -> None:
         self._connection = connection
-        self._sequences = Sequences(connection, clock)
+        self._sequences = sequences
 
     def append(self, batches: Sequence[Sequence[PricedEvent]]) -> list[Outcome]:
         """See `EventStore.append`.
@@ -101,11 +101,6 @@ class Writer:
         """A commit's number for what is not one, such as an erasure."""
         return self._sequences.take()
 
-    def probe(self) -> None:
-        """Write something to disk. Raises StoreUnavailable where that fails."""
-        columns = {"at": [self._sequences.take()]}
-        self._connection.insert("events_written", columns, {"at": "Int64"}, _token())
-
     def _erased(self, candidates: Candidates[Name]) -> tuple[set[bytes], list[Name]]:
         """The answers and the ids of people's events that were removed."""
         with _unanswered():
@@ -135,12 +130,22 @@ class Writer:
         return keys + [msgspec.structs.replace(key, void=1) for key in late]
 
     def _insert(self, columns: Columns) -> None:
-        """Insert rows; once more where it is not known whether they came through."""
+        """Insert rows; once more where it is not known whether they came through.
+
+        Who has waited for all of a server's time is told so: it is looked up when they send again.
+        """
         token = _token()
         try:
             self._connection.insert("events", columns, SENT_TYPES, token)
+        except Silent:
+            raise
         except StoreUnavailable:
             self._connection.insert("events", columns, SENT_TYPES, token)
+
+
+def probe(connection: Connection, clock: Clock) -> None:
+    """Write something to disk. Raises StoreUnavailable where that fails."""
+    connection.insert("events_written", {"at": [clock.now_us()]}, {"at": "Int64"}, _token())
 
 
 def _tell(
