@@ -26,6 +26,11 @@ TRANSPORT = {
 }  # fmt: skip
 FORMAT = re.compile(rb"\s+FORMAT\s+(\w+)\s*;?\s*$", re.IGNORECASE)
 INSERT = re.compile(rb"^\s*(INSERT INTO .*?)\s+FORMAT\s+(\w+)\s*?\n", re.IGNORECASE | re.DOTALL)
+ON_CLUSTER = re.compile(rb" on cluster '\w+'")
+REPLICATED = re.compile(rb"Replicated(\w+)\('[^']*', '{replica}'(?:, )?")
+CLUSTER = """<clickhouse><tcp_port>9000</tcp_port><remote_servers><tokens><shard><replica>
+<host>127.0.0.1</host><port>9000</port></replica></shard></tokens></remote_servers></clickhouse>"""
+"""One of a single shard, which the engine takes for itself: nothing listens there."""
 CODE = re.compile(r"Code: (\d+)\. DB::Exception:")
 STATUS = {"516": 403, "60": 404, "81": 404, "159": 408, "241": 507}
 NO_PASSWORD = (
@@ -111,6 +116,7 @@ class Front(BaseHTTPRequestHandler):
             )
             statement = text[: asked.start()] if asked else text
             values = {name[6:]: value for name, value in given.items() if name.startswith("param_")}
+            statement = _without_replicas(statement)
             answer: bytes = session.query(statement.decode(), shape, params=values or None).bytes()
             return answer
 
@@ -181,6 +187,11 @@ def _insert(session: Session, inserted: re.Match[bytes], data: bytes) -> bytes:
     return b""
 
 
+def _without_replicas(statement: bytes) -> bytes:
+    """What a cluster does with it where there is one shard, and nobody to replicate to."""
+    return REPLICATED.sub(rb"\1(", ON_CLUSTER.sub(b"", statement))
+
+
 def _form(body: bytes, content_type: str) -> dict[str, bytes]:
     boundary = b"--" + content_type.partition("boundary=")[2].strip('"').encode()
     fields = {}
@@ -194,10 +205,13 @@ def _form(body: bytes, content_type: str) -> dict[str, bytes]:
 
 def main() -> None:
     folder, port = sys.argv[1:]
-    Front.folder, Front.password = folder, os.environ.get("FRONT_PASSWORD", "")
+    Front.password = os.environ.get("FRONT_PASSWORD", "")
     Front.work = Work()
     Path(folder).mkdir(parents=True, exist_ok=True)
-    engine = Session(folder)  # open for as long as the process runs
+    config = Path(folder).with_suffix(".xml")
+    config.write_text(CLUSTER)
+    Front.folder = f"file:{folder}?config-file={config}"
+    engine = Session(Front.folder)  # open for as long as the process runs
     server = ThreadingHTTPServer(("127.0.0.1", int(port)), Front)
     server.daemon_threads = True
     sys.stdout.write("ready\n")

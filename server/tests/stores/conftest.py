@@ -128,7 +128,7 @@ def cast() -> Cast:
     return Cast()
 
 
-@pytest.fixture(scope="session", params=["embedded", "postgres", "clickhouse"])
+@pytest.fixture(scope="session", params=["embedded", "postgres", "clickhouse", "cluster"])
 def empty(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, cast: Cast
 ) -> Callable[[], Opened]:
@@ -136,7 +136,9 @@ def empty(
 
     def made() -> Opened:
         url = None
-        if request.param != "embedded":
+        if request.param == "cluster":
+            url = request.getfixturevalue("clickhouse").new_database() + "?cluster=tokens"
+        elif request.param != "embedded":
             url = request.getfixturevalue(request.param).new_database()
         return Opened(tmp_path_factory.mktemp("store") / "data", cast.noon, url)
 

@@ -63,7 +63,10 @@ class Connection:
         self._writing: dict[str, Any] = dict(_WRITING)
         if address.cluster is not None:
             reading |= _CLUSTER_READING
-            self._writing |= _CLUSTER_WRITING
+            self._writing |= _CLUSTER_WRITING | {
+                "insert_quorum_timeout": int(seconds * 1_000),
+                "distributed_ddl_task_timeout": int(seconds),
+            }
         self._pool = WholeAnswers()
         with _opening(address):
             self._client: Client = clickhouse_connect.get_client(

@@ -18,8 +18,8 @@ from tokenwatcher_server.stores.sql import Bindings
 
 _ID_MARK: Final = "SHA256(concat(workspace_id, '\\x1f', id))"
 _ANSWER_MARK: Final = "SHA256(toString(answer))"
-_WAIT: Final = "settings mutations_sync = 2"
-"""For every part, on every replica."""
+_WAIT: Final = "settings mutations_sync = 2, allow_nondeterministic_mutations = 1"
+"""For every part, on every replica; what it compares with is the same on each, and changes not meanwhile."""
 
 
 def id_mark(name: Name) -> str:
