@@ -20,9 +20,8 @@ from tokenwatcher_server.stores import open_store
 from tokenwatcher_server.stores.clickhouse.connection import Connection, address_of
 from tokenwatcher_server.stores.clickhouse.keys import SELECT
 from tokenwatcher_server.stores.clickhouse.rows import first_rows
-from tokenwatcher_server.stores.clickhouse.schema import SENT_TYPES, steps, version_table
+from tokenwatcher_server.stores.clickhouse.schema import SENT_TYPES
 
-SNAPSHOT = Path(__file__).with_name("clickhouse_cluster.sql")
 HARD = "nul \0, tab \t, line \n, quote ', back \\, {p1:String}, ünïcode 🎉, %s"
 
 
@@ -237,12 +236,6 @@ def test_tables_of_a_newer_version_are_refused(url: str, clickhouse: Any) -> Non
             await opened_at(url)
 
     asyncio.run(open_twice())
-
-
-def test_the_tables_of_a_cluster_are_these() -> None:
-    """They can't be made here, so what they are is read."""
-    statements = [*version_table("tokens"), *(each for step in steps("tokens") for each in step)]
-    assert ";\n\n".join(statements) + ";\n" == SNAPSHOT.read_text(encoding="utf-8")
 
 
 def test_a_url_says_where_and_who() -> None:
