@@ -1,4 +1,4 @@
-"""Quantiles of many durations come from counted days: near the exact ones, and never out of date."""
+"""Quantiles of many durations come from counted days and hours: near the exact ones, and never out of date."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -85,7 +85,7 @@ def test_they_are_near_the_exact_ones_counted_now_or_kept_from_before(
 
     for answer in on(url, cast, work):
         assert answer == near(exact(events))
-    assert int(postgres.sql("select count(*) from duration_days", url)) == 3
+    assert int(postgres.sql("select count(*) from durations", url)) == 3
     assert on(url, cast, lambda store: asked(store, cast)) == near(exact(events))
 
 

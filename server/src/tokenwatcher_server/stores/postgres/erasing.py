@@ -10,7 +10,7 @@ from typing import Any, Final
 from tokenwatcher_server.events.erasure import Erasure
 from tokenwatcher_server.events.tokens import BUCKETS
 from tokenwatcher_server.stores.identity import LEAST_RESPONSE_ID, answer_fingerprint
-from tokenwatcher_server.stores.postgres import hours
+from tokenwatcher_server.stores.postgres import hours, kept_durations
 from tokenwatcher_server.stores.postgres.connections import Connection
 from tokenwatcher_server.stores.totals import HOUR_KEYS, TAG_KEYS
 
@@ -90,6 +90,7 @@ async def _keep_found(connection: Connection) -> int:
 async def _remove(connection: Connection, erasure: Erasure) -> None:
     await connection.execute(hours.add_hours(_FOUND, _PART, "-"))
     await connection.execute(hours.add_tag_hours(_FOUND, _PART, "-"))
+    await kept_durations.forget_erasing(connection)
     answers = [_fingerprint(row) for row in await connection.fetch(_ANSWERS)]
     if erasure.user is not None:
         await _mark(connection, answers)

@@ -10,6 +10,7 @@ from typing import Final
 from tokenwatcher_server.kernel.clock import HOUR_US
 from tokenwatcher_server.kernel.ids import WorkspaceId
 from tokenwatcher_server.kernel.period import Period
+from tokenwatcher_server.stores.postgres import kept_durations
 from tokenwatcher_server.stores.postgres.connections import Connection
 from tokenwatcher_server.stores.totals import HOUR_KEYS, HOUR_SUMS, TAG_KEYS, TAG_SUMS
 
@@ -124,6 +125,7 @@ async def rebuild(
             await connection.execute(
                 f"delete from {table} where {where.format(instant='hour')}", *given
             )
+        await kept_durations.forget(connection, *given)
         events = f"(select * from events where {where.format(instant='occurred_at')}) as found"
         await connection.execute(add_hours(events, "0::smallint"), *given)
         await connection.execute(add_tag_hours(events, "0::smallint"), *given)

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from tokenwatcher_server.events.store import StoreRefused
 
-HEAD: Final = "0003"
+HEAD: Final = "0004"
 """The newest migration; a test compares it with the files in `migrations/versions`."""
 VERSION_TABLE: Final = "event_store_version"
 LOCK: Final = int.from_bytes(b"tw-event")

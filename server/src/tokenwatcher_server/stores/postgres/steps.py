@@ -45,6 +45,13 @@ def add_up(packed: list[bytes]) -> Counts:
     return np.bincount(pairs[:, 0], pairs[:, 1]).astype(np.int64)
 
 
+def merge(packed: list[bytes]) -> bytes:
+    """The sum of many packed counts, packed."""
+    counts = add_up(packed)
+    [steps] = np.nonzero(counts)
+    return np.column_stack((steps, counts[steps])).astype("<i4").tobytes()
+
+
 def quantile(counts: Counts, fraction: float) -> float | None:
     """The quantile of what the steps stand for; None of nothing."""
     upto = np.cumsum(counts)

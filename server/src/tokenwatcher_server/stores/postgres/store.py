@@ -1,7 +1,7 @@
 """The store in PostgreSQL: any number of servers may have it open at once."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from tokenwatcher_server.events.erasure import Erasure
 from tokenwatcher_server.events.event import PricedEvent
@@ -12,7 +12,8 @@ from tokenwatcher_server.kernel.ids import WorkspaceId
 from tokenwatcher_server.kernel.period import Period
 from tokenwatcher_server.stores.postgres import erasing, hours, reading, repricing
 from tokenwatcher_server.stores.postgres.connections import Connections, is_passing
-from tokenwatcher_server.stores.postgres.durations import MANY_EVENTS, CountedDay, Days, keep
+from tokenwatcher_server.stores.postgres.durations import MANY_EVENTS, Durations
+from tokenwatcher_server.stores.postgres.kept_durations import keep
 from tokenwatcher_server.stores.postgres.migrate import migrate
 from tokenwatcher_server.stores.postgres.usage import answer
 from tokenwatcher_server.stores.postgres.verify import verify
@@ -25,7 +26,15 @@ _DISK = (
     " + (select sum(pg_total_relation_size(name)) from unnest($1::regclass[]) as name)"
     " from pg_inherits where inhparent = 'events'::regclass"
 )
-_BESIDE = ["event_ids", "event_answers", "event_repricings", "event_erased", "hours", "tag_hours"]
+_BESIDE = [
+    "event_ids",
+    "event_answers",
+    "event_repricings",
+    "event_erased",
+    "hours",
+    "tag_hours",
+    "durations",
+]
 
 
 class PostgresStore:
@@ -41,11 +50,11 @@ class PostgresStore:
         return await self._writer.append(batches)
 
     async def usage(self, queries: Sequence[UsageQuery]) -> list[list[UsageRow]]:
-        days = Days(self._clock.now_us(), self._many_events)
+        durations = Durations(self._clock.now_us(), self._many_events)
         async with self._connections.snapshot() as connection:
-            rows = await answer(connection, queries, days)
-        if days.counted and self._keeping is None:
-            self._keeping = asyncio.create_task(self._keep(days.counted.values()))
+            rows = await answer(connection, queries, durations)
+        if durations.counted and self._keeping is None:
+            self._keeping = asyncio.create_task(self._keep(durations))
         return rows
 
     async def events(self, wanted: EventFilter) -> list[StoredEvent]:
@@ -97,11 +106,11 @@ class PostgresStore:
                 "disk_bytes": int(await connection.fetchval(_DISK, _BESIDE)),
             }
 
-    async def _keep(self, counted: Iterable[CountedDay]) -> None:
+    async def _keep(self, made: Durations) -> None:
         """Keep what a question counted, for the next one; that one counts again where it fails."""
         try:
             async with self._connections.writer() as connection:
-                await keep(connection, counted)
+                await keep(connection, made.counted, made.epoch)
         except Exception as error:
             if not is_passing(error):
                 raise

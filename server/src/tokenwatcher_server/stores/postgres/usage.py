@@ -13,7 +13,7 @@ from tokenwatcher_server.events.query import Measure, UsageQuery, UsageRow
 from tokenwatcher_server.stores.postgres import hours
 from tokenwatcher_server.stores.postgres.connections import Connection
 from tokenwatcher_server.stores.postgres.dialect import postgres_dialect
-from tokenwatcher_server.stores.postgres.durations import Days
+from tokenwatcher_server.stores.postgres.durations import Durations
 from tokenwatcher_server.stores.postgres.edges import sums_for
 from tokenwatcher_server.stores.postgres.quantiles import quantiles
 from tokenwatcher_server.stores.sql import EVENTS, Source, usage_rows, usage_statement
@@ -24,15 +24,15 @@ _FLOATS: Final = frozenset[Measure](
 
 
 async def answer(
-    connection: Connection, queries: Sequence[UsageQuery], days: Days
+    connection: Connection, queries: Sequence[UsageQuery], durations: Durations
 ) -> list[list[UsageRow]]:
     """Answer every query from the snapshot that the connection has."""
     slots = await hours.slots(connection)
-    return [await _answer(connection, query, slots, days) for query in queries]
+    return [await _answer(connection, query, slots, durations) for query in queries]
 
 
 async def _answer(
-    connection: Connection, query: UsageQuery, slots: Mapping[str, int], days: Days
+    connection: Connection, query: UsageQuery, slots: Mapping[str, int], durations: Durations
 ) -> list[UsageRow]:
     totals = sums_for(query, slots)
     summed = tuple(each for each in query.measures if totals and each in totals.measures)
@@ -40,7 +40,7 @@ async def _answer(
         return await _ask(connection, query, totals, slots)
     if query.group_by or query.interval:
         return await _ask(connection, query, EVENTS, None)
-    values: dict[Measure, Any] = {**await days.quantiles(connection, query)}
+    values: dict[Measure, Any] = {**await durations.quantiles(connection, query)}
     if not values:
         values |= await quantiles(connection, query)
     if totals is not None:

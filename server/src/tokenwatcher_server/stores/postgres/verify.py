@@ -1,13 +1,16 @@
-"""Checks what is stored against itself: ids, answers, and the sums that answer questions."""
+"""Checks what is stored against itself: ids, answers, and the sums and counts that answer questions."""
 
 from collections.abc import Mapping
 
 from tokenwatcher_server.events.store import Verification
 from tokenwatcher_server.kernel.clock import HOUR_US, iso
 from tokenwatcher_server.stores.postgres.connections import Connection
+from tokenwatcher_server.stores.postgres.counting import count, together
+from tokenwatcher_server.stores.postgres.kept_durations import all_that_hold
 from tokenwatcher_server.stores.totals import HOUR_KEYS, HOUR_SUMS, TAG_KEYS, TAG_SUMS
 
 _MOST_NAMED = 10
+_SPANS_AT_ONCE = 50
 _HOUR = f"occurred_at / {HOUR_US} * {HOUR_US}"
 
 
@@ -22,6 +25,7 @@ async def verify(connection: Connection) -> Verification:
         *(miscounted if counted != events else ()),
         *await _ids(connection),
         *await _sums(connection),
+        *await _durations(connection),
     ]
     return Verification(not faults, events, commits, tuple(faults))
 
@@ -50,6 +54,22 @@ async def _sums(connection: Connection) -> list[str]:
         *await _differences(connection, "hours", HOUR_KEYS, HOUR_SUMS, "events", "true"),
         *await _differences(connection, "tag_hours", TAG_KEYS, TAG_SUMS, tags, of_summed),
     ]
+
+
+async def _durations(connection: Connection) -> list[str]:
+    """What was counted of durations, and still holds, is what the events say."""
+    kept = sorted((await all_that_hold(connection)).items())
+    faults: list[str] = []
+    for first in range(0, len(kept), _SPANS_AT_ONCE):
+        part = dict(kept[first : first + _SPANS_AT_ONCE])
+        counted = await count(connection, {span: each.calls for span, each in part.items()})
+        faults += [
+            f"durations: the counts of {iso(span.start_us)} are not those of its events;"
+            " `tokenwatcher rollups rebuild` makes them anew"
+            for span, each in part.items()
+            if together(0, [each]) != together(0, [counted[span]])
+        ]
+    return faults[:_MOST_NAMED]
 
 
 async def _differences(
