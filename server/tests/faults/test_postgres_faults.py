@@ -1,17 +1,19 @@
-"""PostgreSQL that is restarted, cut off or full: 503s meanwhile, nothing lost or doubled, no mending."""
+"""PostgreSQL that is restarted, cut off, frozen or full: 503s meanwhile, nothing lost or doubled, no mending."""
 
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from server.tests.conftest import SECRET
-from server.tests.faults.persistent import during, send_all
-from server.tests.faults.senders import totals
+from server.tests.faults.persistent import Persistent, during, send_all
+from server.tests.faults.senders import stored_ids, totals
 from server.tests.faults.small_disk import fill, mount_small_disk
 from server.tests.postgres_server import Postgres
 
@@ -80,6 +82,43 @@ def test_while_the_database_is_away_senders_are_told_to_come_back_and_then_it_go
         assert reading.get("/readyz").status_code == 200
         assert totals(reading) == (2, 2)
     assert own_postgres.url() not in instance.log
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_frozen_database_is_told_of_in_time_and_loses_and_doubles_nothing(
+    own_postgres: Postgres, new_instance: Any
+) -> None:
+    instance = start(new_instance, own_postgres)
+    key, reader = instance.key(), instance.key("--kind", "read")
+    assert send_all(lambda: instance.client(key), 8)[2] == 0
+    senders = Persistent(lambda: patient(instance.client(key)))
+    time.sleep(1)
+    own_postgres.freeze()
+    threading.Timer(20, own_postgres.thaw).start()
+    while own_postgres.is_frozen:
+        with patient(instance.client(reader)) as reading:
+            assert reading.get("/healthz").status_code == 200
+            for path in ("/api/stats", "/api/events", "/readyz"):
+                answer = reading.get(path)
+                if own_postgres.is_frozen:  # still, so it was for all that time
+                    assert answer.status_code == 503, path
+                    assert answer.json()["code"] == "UNAVAILABLE"
+    senders.stop()
+    assert senders.refused
+    with instance.client(reader) as reading:
+        assert reading.get("/readyz").status_code == 200
+        assert totals(reading)[0] == 800 + len(senders.acknowledged)
+        ids = stored_ids(reading)
+    assert len(ids) == len(set(ids)) == 800 + len(senders.acknowledged)
+    assert set(senders.acknowledged) < set(ids)
+    assert instance.cli("store", "verify")["sound"] is True
+
+
+def patient(client: httpx.Client) -> httpx.Client:
+    """One that waits for this long, and no longer, as all that wait do."""
+    client.timeout = httpx.Timeout(20)
+    return client
 
 
 @pytest.mark.slow

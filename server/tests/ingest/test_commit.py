@@ -19,11 +19,15 @@ class SlowStore:
 
     def __init__(self) -> None:
         self.groups: list[int] = []
+        self.attempts = 0
+        self.attempted = asyncio.Event()
         self.release = asyncio.Event()
         self.failure: Exception | None = None
         self.outcomes: Callable[[int], Outcome] = lambda _: Stored()
 
     async def append(self, batches: Sequence[Sequence[PricedEvent]]) -> list[Outcome]:
+        self.attempts += 1
+        self.attempted.set()
         await self.release.wait()
         if self.failure is not None:
             raise self.failure
@@ -98,6 +102,23 @@ def test_a_failed_group_is_told_so_and_the_next_one_is_tried(failure: Exception)
         assert "disk" not in str(refused.value)
         store.failure = None
         assert await committer.commit(batch()) == Stored()
+
+    with_committer(scenario)
+
+
+def test_what_waits_behind_a_group_that_could_not_be_stored_is_told_with_it() -> None:
+    async def scenario(store: SlowStore, committer: Committer) -> None:
+        store.failure = StoreUnavailable("it says nothing")
+        first = asyncio.create_task(committer.commit(batch()))
+        await store.attempted.wait()
+        behind = [asyncio.create_task(committer.commit(batch())) for _ in range(3)]
+        await asyncio.sleep(0)
+        store.release.set()
+        for waiting in (first, *behind):
+            with pytest.raises(AppError) as refused:
+                await waiting
+            assert refused.value.kind is Kind.UNAVAILABLE
+        assert (store.attempts, committer.queued_events) == (1, 0)
 
     with_committer(scenario)
 

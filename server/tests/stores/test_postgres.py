@@ -4,12 +4,19 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from server.tests.pgbouncer import PgBouncer
 from server.tests.postgres_server import Postgres
 from server.tests.stores.conftest import Cast, Opened
-from tokenwatcher_server.events.store import Conflict, EventStore, Stored, StoreRefused
+from tokenwatcher_server.events.store import (
+    Conflict,
+    EventStore,
+    Stored,
+    StoreRefused,
+    StoreUnavailable,
+)
 from tokenwatcher_server.kernel.clock import DAY_US, FrozenClock
 from tokenwatcher_server.stores import open_store
 from tokenwatcher_server.stores.postgres import migrate as migrating
@@ -93,6 +100,28 @@ def test_it_works_through_pgbouncer_in_transaction_mode(
             return len(rows), len(listed)
 
         assert Opened(tmp_path, cast.noon, bouncer.url).run(work) == (30, 30)
+
+
+@pytest.mark.slow
+def test_what_waits_too_long_for_others_is_ended_in_the_database_too(
+    cast: Cast, postgres: Postgres, tmp_path: Path
+) -> None:
+    url = postgres.new_database()
+    waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'"
+
+    async def work(store: EventStore) -> tuple[Any, str]:
+        await store.append([[cast.event()]])
+        other = await asyncpg.connect(url)
+        await other.execute("begin; lock table hours in share row exclusive mode")
+        with pytest.raises(StoreUnavailable):
+            await store.append([[cast.event()]])
+        left = postgres.sql(waiting, url).strip()
+        await other.close()
+        assert await store.append([[cast.event()]]) == [Stored()]
+        [[row]] = await store.usage([cast.query("calls")])
+        return row.values, left
+
+    assert Opened(tmp_path, cast.noon, url).run(work) == ((2,), "0")
 
 
 def test_each_month_has_a_table_that_its_questions_alone_read(

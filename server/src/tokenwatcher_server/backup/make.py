@@ -116,7 +116,7 @@ def new_folder(target: Path) -> Iterator[Path]:
 async def _write_control(path: Path, database: Database) -> dict[str, int]:
     rows: dict[str, int] = {}
     with path.open("wb") as file:
-        async with database.reading() as connection:
+        async with database.long_reading() as connection:
             async for table, line in dump(connection):
                 file.write(line + b"\n")
                 if table is not None:

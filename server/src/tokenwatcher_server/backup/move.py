@@ -94,7 +94,7 @@ async def _give_control(source: Place, target: Place) -> int:
     rows = 0
     try:
         with TemporaryFile() as lines:
-            async with database.reading() as connection:
+            async with database.long_reading() as connection:
                 async for table, line in dump(connection):
                     lines.write(line + b"\n")
                     rows += table is not None

@@ -1,5 +1,6 @@
 """The control database: an engine, and transactions. SQLite, or PostgreSQL for several servers."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -11,6 +12,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from tokenwatcher_server.control.postgres import (
+    LONGEST_READ_SECONDS,
+    LONGEST_WRITE_SECONDS,
     POSTGRES_READING,
     READING,
     has_nul,
@@ -41,21 +44,21 @@ def control_url(database_url: str | None, data_dir: Path) -> str:
 class Database:
     """Opens connections to the control data.
 
-    Both kinds of block raise AppError (503) where the database can't work now: its disk is
-    full, say, it is being restarted, or another process has kept it locked for long.
+    Every kind of block raises AppError (503) where the database can't work now: its disk is
+    full, say, it is being restarted, another process has kept it locked for long, or it says
+    nothing. What may take long, such as a copy of everything, waits for such a one.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.name = (
-            "DATABASE_URL: the database"
-            if url.startswith("postgresql")
-            else f"{FILE_NAME} in the data folder"
-        )
-        """What to call it to an operator, without the password of its URL."""
+        self._read_seconds: float | None = None
+        self._write_seconds: float | None = None
         if url.startswith("postgresql"):
+            self.name = "DATABASE_URL: the database"
             self._engine, self._reading = postgres_engine(url), POSTGRES_READING
+            self._read_seconds, self._write_seconds = LONGEST_READ_SECONDS, LONGEST_WRITE_SECONDS
         else:
+            self.name = f"{FILE_NAME} in the data folder"
             self._engine, self._reading = _sqlite_engine(url), {READING: True}
 
     @asynccontextmanager
@@ -65,6 +68,13 @@ class Database:
         Writers come one after the other, whichever process they are in.
         """
         with _told():
+            async with asyncio.timeout(self._write_seconds), self._engine.begin() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def long_transaction(self) -> AsyncIterator[AsyncConnection]:
+        """To write what may take long."""
+        with _told():
             async with self._engine.begin() as connection:
                 yield connection
 
@@ -72,9 +82,21 @@ class Database:
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """To read from one snapshot; never waits for a writer and keeps none waiting."""
         with _told():
-            async with self._engine.connect() as connection:
-                await connection.execution_options(**self._reading)
+            async with asyncio.timeout(self._read_seconds), self._snapshot() as connection:
                 yield connection
+
+    @asynccontextmanager
+    async def long_reading(self) -> AsyncIterator[AsyncConnection]:
+        """To read what may take long from one snapshot."""
+        with _told():
+            async with self._snapshot() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def _snapshot(self) -> AsyncIterator[AsyncConnection]:
+        async with self._engine.connect() as connection:
+            await connection.execution_options(**self._reading)
+            yield connection
 
     async def close(self) -> None:
         await self._engine.dispose()
@@ -84,8 +106,8 @@ class Database:
 def _told() -> Iterator[None]:
     try:
         yield
-    except (DBAPIError, sqlite3.OperationalError) as error:
-        known = (OperationalError, sqlite3.OperationalError)
+    except (DBAPIError, sqlite3.OperationalError, TimeoutError) as error:
+        known = (OperationalError, sqlite3.OperationalError, TimeoutError)
         if isinstance(error, known) or is_passing(error):
             raise unavailable("The control data can't be used now.", retry_after=5) from error
         if has_nul(error):

@@ -60,7 +60,7 @@ async def load(database: Database, lines: Iterable[bytes]) -> None:
         schema = msgspec.json.decode(next(remaining, b""), type=Head).schema
         if schema > HEAD:
             raise DumpRefused(f"it is of a newer TokenWatcher (schema {schema}, here {HEAD})")
-        async with database.transaction() as connection:
+        async with database.long_transaction() as connection:
             await connection.run_sync(upgrade, schema)
             for name, rows in groupby(_rows(remaining), key=lambda row: row[0]):
                 await _insert(connection, metadata.tables[name], (row for _, row in rows))

@@ -33,7 +33,7 @@ async def migrate(database: Database, *, thorough: bool = False) -> None:
             version = await connection.run_sync(_version)
         if version == HEAD:
             return
-        async with database.transaction() as connection:
+        async with database.long_transaction() as connection:
             await connection.run_sync(upgrade, name=database.name)
     except AppError as error:
         reason = getattr(error.__cause__, "orig", None) or error.__cause__

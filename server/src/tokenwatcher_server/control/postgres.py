@@ -21,6 +21,9 @@ PATIENCE: Final = "10s"
 """How long a writer waits for the one before it, as SQLite's does."""
 LONGEST_SILENCE: Final = "30s"
 """A server that holds the lock and says nothing is cut off: it was killed or frozen."""
+LONGEST_READ_SECONDS: Final = 6.0
+LONGEST_WRITE_SECONDS: Final = 15.0
+"""Longer than PATIENCE: then the database has said nothing at all."""
 CONNECT_SECONDS: Final = 10.0
 CONNECTIONS: Final = 5
 MORE_CONNECTIONS: Final = 5

@@ -81,6 +81,9 @@ class Committer:
             outcomes = await self._store.append([batch for batch, _ in group])
         except StoreUnavailable as reason:
             logger().error("events can't be stored", reason=str(reason))
+            # what waits behind would wait as long, and for the same answer
+            group = [*group, *self._waiting]
+            self._waiting.clear()
             _fail(group, unavailable("The events can't be stored now; nothing was stored."))
         except Exception:  # noqa: BLE001 - whatever it was, every waiting request must be told
             logger().exception("a group of events failed")

@@ -16,9 +16,14 @@ Connection = Any
 """One of asyncpg's, which are not typed."""
 
 CONNECT_SECONDS: Final = 10.0
-LONGEST_WRITE_SECONDS: Final = 30.0
-MORE_SECONDS: Final = 5.0
-"""A server that should have ended a question by now, and says nothing, is not there any more."""
+LONGEST_WAIT_SECONDS: Final = 8.0
+"""For a connection: one that is made, or one that others have."""
+LONGEST_WRITE_SECONDS: Final = 7.0
+"""Less than senders wait for an answer, so that it is one of ours."""
+ANSWER_SECONDS: Final = 5.0
+"""A server that says nothing for so long, where there is nothing to do, is not there any more."""
+CANCEL_SECONDS: Final = 1.0
+"""How long a server is waited for to end what took too long."""
 READERS: Final = 4
 WRITERS: Final = 2
 PREPARED: Final = 20
@@ -53,7 +58,7 @@ class Connections:
     def __init__(self, url: str, question_seconds: float) -> None:
         self._url = url
         self._limit = str(max(1, int(question_seconds * 1000)))
-        self._patience = question_seconds + MORE_SECONDS
+        self._patience = question_seconds + ANSWER_SECONDS
 
     async def open(self) -> None:
         """Raises StoreRefused where the server can't be reached, or lets nobody in."""
@@ -73,7 +78,7 @@ class Connections:
     async def snapshot(self) -> AsyncIterator[Connection]:
         """To read from one snapshot, within the time of a question."""
         with answering():
-            async with self._reading.acquire() as connection, _one_state(connection):
+            async with _lent(self._reading) as connection, _one_state(connection):
                 await connection.execute(f"set local statement_timeout = {self._limit}")
                 yield connection
 
@@ -81,7 +86,7 @@ class Connections:
     async def counters(self) -> AsyncIterator[Connection]:
         """To read what is no question and takes no time, whatever the time of a question is."""
         with answering():
-            async with self._reading.acquire() as connection:
+            async with _lent(self._reading) as connection:
                 yield connection
 
     @asynccontextmanager
@@ -94,7 +99,7 @@ class Connections:
     @asynccontextmanager
     async def writer(self) -> AsyncIterator[Connection]:
         """To write, each statement in a transaction of its own. Errors are the driver's own."""
-        async with self._writing.acquire() as connection:
+        async with _lent(self._writing) as connection:
             yield connection
 
     @asynccontextmanager
@@ -121,9 +126,34 @@ def _pool(url: str, size: int, command_seconds: float, prepared: int) -> Any:
     )
 
 
-def _one_state(connection: Connection) -> Any:
+@asynccontextmanager
+async def _lent(pool: Any) -> AsyncIterator[Connection]:
+    """One of a pool's connections.
+
+    What was not answered in time is cancelled before the next one has it: a statement that waits for
+    a lock would else go on waiting. A server that doesn't answer that either loses the connection.
+    """
+    connection = await pool.acquire(timeout=LONGEST_WAIT_SECONDS)
+    try:
+        yield connection
+    finally:
+        await pool.release(connection, timeout=CANCEL_SECONDS)
+
+
+@asynccontextmanager
+async def _one_state(connection: Connection) -> AsyncIterator[None]:
     """A transaction that reads from one snapshot."""
-    return connection.transaction(isolation="repeatable_read", readonly=True)
+    begin = "begin isolation level repeatable read, read only"
+    try:
+        await connection.execute(begin, timeout=ANSWER_SECONDS)
+        yield
+    except TimeoutError:  # the server ends questions by itself, so it is not there
+        connection.terminate()
+        raise
+    except BaseException:
+        await connection.execute("rollback")
+        raise
+    await connection.execute("commit")
 
 
 @asynccontextmanager
@@ -157,6 +187,11 @@ def is_lost(error: BaseException) -> bool:
     return isinstance(error, _LOST)
 
 
+def reason(error: BaseException) -> str:
+    """What is wrong with the server, for the log."""
+    return f"PostgreSQL: {str(error) or 'it gave no answer in time'}"
+
+
 @contextmanager
 def answering() -> Iterator[None]:
     """Turn what keeps the server from answering into what a store promises to raise."""
@@ -165,4 +200,4 @@ def answering() -> Iterator[None]:
     except asyncpg.QueryCanceledError:
         raise QuestionTooLong from None
     except _CAN_NOT_NOW as error:
-        raise StoreUnavailable(f"PostgreSQL: {error}") from error
+        raise StoreUnavailable(reason(error)) from error

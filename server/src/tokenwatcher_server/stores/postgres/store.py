@@ -11,7 +11,7 @@ from tokenwatcher_server.kernel.clock import Clock
 from tokenwatcher_server.kernel.ids import WorkspaceId
 from tokenwatcher_server.kernel.period import Period
 from tokenwatcher_server.stores.postgres import erasing, hours, reading, repricing
-from tokenwatcher_server.stores.postgres.connections import Connections, is_passing
+from tokenwatcher_server.stores.postgres.connections import ANSWER_SECONDS, Connections, is_passing
 from tokenwatcher_server.stores.postgres.durations import MANY_EVENTS, Durations
 from tokenwatcher_server.stores.postgres.kept_durations import keep
 from tokenwatcher_server.stores.postgres.migrate import migrate
@@ -88,7 +88,7 @@ class PostgresStore:
     async def ready(self) -> bool:
         try:
             async with self._connections.writer() as connection:
-                await connection.execute(_PROBE)
+                await connection.execute(_PROBE, timeout=ANSWER_SECONDS)
         except Exception as error:
             if is_passing(error):
                 return False
@@ -134,7 +134,7 @@ async def open_postgres(
     await connections.open()
     try:
         await migrate(url)
-        async with connections.writer() as connection:
+        async with connections.long_writer() as connection:
             await hours.drop_large(connection)
     except BaseException:
         await connections.close()

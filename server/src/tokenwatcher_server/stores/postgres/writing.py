@@ -24,6 +24,7 @@ from tokenwatcher_server.stores.postgres.connections import (
     Connections,
     is_lost,
     is_passing,
+    reason,
 )
 from tokenwatcher_server.stores.postgres.erasing import ANSWER_MARK, ID_MARK
 from tokenwatcher_server.stores.postgres.partitions import Month, make_month, months_of
@@ -82,6 +83,7 @@ class Writer:
         admitted = _admit(sizes, candidates, {}, [])
         sent: Admitted | None = None
         async with self._one:
+            await self._check_tags()
             deadline = time.monotonic() + PATIENCE_SECONDS
             while admitted.positions:
                 try:
@@ -100,7 +102,7 @@ class Writer:
                     if not is_passing(error):
                         raise
                     if not is_lost(error) or time.monotonic() > deadline:
-                        raise StoreUnavailable(f"PostgreSQL: {error}") from error
+                        raise StoreUnavailable(reason(error)) from error
                     await asyncio.sleep(PAUSE_SECONDS)
                 if admitted.positions and time.monotonic() > deadline:
                     raise StoreUnavailable("PostgreSQL: others keep storing the same events")
@@ -127,10 +129,13 @@ class Writer:
         except asyncpg.UniqueViolationError:
             return False
         self._since_check += len(fresh)
+        return True
+
+    async def _check_tags(self) -> None:
         if self._since_check > CHECKED_EVENTS:
             self._since_check = 0
-            await hours.drop_large(connection)
-        return True
+            async with self._connections.long_writer() as connection:
+                await hours.drop_large(connection)
 
     async def _make_room(self, connection: Connection, events: Sequence[PricedEvent]) -> None:
         for month in months_of(each.event.occurred_at for each in events) - self._months:
