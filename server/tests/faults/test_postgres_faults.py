@@ -1,5 +1,6 @@
 """PostgreSQL that is restarted, cut off, frozen or full: 503s meanwhile, nothing lost or doubled, no mending."""
 
+import signal
 import subprocess
 import tempfile
 import threading
@@ -113,6 +114,20 @@ def test_a_frozen_database_is_told_of_in_time_and_loses_and_doubles_nothing(
     assert len(ids) == len(set(ids)) == 800 + len(senders.acknowledged)
     assert set(senders.acknowledged) < set(ids)
     assert instance.cli("store", "verify")["sound"] is True
+
+
+@pytest.mark.slow
+def test_a_server_stops_though_its_database_is_frozen(
+    own_postgres: Postgres, new_instance: Any
+) -> None:
+    instance = start(new_instance, own_postgres)
+    event = {"provider": "openai", "model": "gpt-4o", "inputTokens": 1, "outputTokens": 1}
+    with instance.client(instance.key()) as sending:
+        assert sending.post("/api/ingest", json=event).status_code == 200
+    own_postgres.freeze()
+    instance.signal(signal.SIGTERM)
+    instance.process.communicate(timeout=30)
+    assert instance.process.returncode == 0
 
 
 def patient(client: httpx.Client) -> httpx.Client:

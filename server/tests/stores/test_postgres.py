@@ -20,6 +20,8 @@ from tokenwatcher_server.events.store import (
 from tokenwatcher_server.kernel.clock import DAY_US, FrozenClock
 from tokenwatcher_server.stores import open_store
 from tokenwatcher_server.stores.postgres import migrate as migrating
+from tokenwatcher_server.stores.postgres.dialect import bindings, postgres_dialect
+from tokenwatcher_server.stores.sql import events_where
 
 SERVERS = 4
 
@@ -138,6 +140,24 @@ def test_each_month_has_a_table_that_its_questions_alone_read(
         url,
     )
     assert plan.count("events_2026_") == plan.count("events_2026_05") > 0
+
+
+def test_a_later_page_of_a_list_is_found_by_the_index(
+    cast: Cast, postgres: Postgres, tmp_path: Path
+) -> None:
+    url, bound = postgres.new_database(), bindings()
+    Opened(tmp_path, cast.noon, url).run(lambda store: store.append([[cast.event()]]))
+    where = events_where(cast.list(before=(cast.noon, "x")), postgres_dialect(), bound)
+
+    async def plan() -> str:
+        connection = await asyncpg.connect(url)
+        await connection.execute("set enable_seqscan = off")
+        rows = await connection.fetch(f"explain select id from events where {where}", *bound.values)
+        await connection.close()
+        return "\n".join(row[0] for row in rows)
+
+    [condition] = [line for line in asyncio.run(plan()).splitlines() if "Index Cond" in line]
+    assert f"occurred_at <= '{cast.noon}'" in condition
 
 
 def test_tables_of_a_newer_version_are_refused_and_untouched(

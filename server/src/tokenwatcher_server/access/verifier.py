@@ -25,6 +25,7 @@ from tokenwatcher_server.kernel.ids import KeyId
 MOST_REMEMBERED = 10_000
 TRUE_FOR_US = MICROSECONDS
 USE_NOTED_EVERY_US = 60 * MICROSECONDS
+CLOSE_SECONDS = 2.0
 
 _Version = tuple[int, int, int | None]
 """How many keys there are and were revoked, and when the last was: no change goes unseen."""
@@ -129,9 +130,10 @@ class KeyVerifier:
             raise
 
     async def close(self) -> None:
-        """Note the last uses, if the control database still takes them."""
-        with suppress(AppError):
-            await self.note_use()
+        """Note the last uses, if the control database still takes them, and soon."""
+        with suppress(AppError, TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self.note_use()
 
     def _is_true(self, now_us: int) -> bool:
         return self._checked_at is not None and 0 <= now_us - self._checked_at < TRUE_FOR_US

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from tokenwatcher_server.control.postgres import (
+    CLOSE_SECONDS,
     LONGEST_READ_SECONDS,
     LONGEST_WRITE_SECONDS,
     POSTGRES_READING,
@@ -53,10 +54,12 @@ class Database:
         self.url = url
         self._read_seconds: float | None = None
         self._write_seconds: float | None = None
+        self._close_seconds: float | None = None
         if url.startswith("postgresql"):
             self.name = "DATABASE_URL: the database"
             self._engine, self._reading = postgres_engine(url), POSTGRES_READING
             self._read_seconds, self._write_seconds = LONGEST_READ_SECONDS, LONGEST_WRITE_SECONDS
+            self._close_seconds = CLOSE_SECONDS
         else:
             self.name = f"{FILE_NAME} in the data folder"
             self._engine, self._reading = _sqlite_engine(url), {READING: True}
@@ -99,7 +102,9 @@ class Database:
             yield connection
 
     async def close(self) -> None:
-        await self._engine.dispose()
+        with suppress(TimeoutError):  # a server that says nothing is left without a goodbye
+            async with asyncio.timeout(self._close_seconds):
+                await self._engine.dispose()
 
 
 @contextmanager

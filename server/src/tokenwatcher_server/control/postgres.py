@@ -24,6 +24,7 @@ LONGEST_SILENCE: Final = "30s"
 LONGEST_READ_SECONDS: Final = 6.0
 LONGEST_WRITE_SECONDS: Final = 15.0
 """Longer than PATIENCE: then the database has said nothing at all."""
+CLOSE_SECONDS: Final = 1.0
 CONNECT_SECONDS: Final = 10.0
 CONNECTIONS: Final = 5
 MORE_CONNECTIONS: Final = 5

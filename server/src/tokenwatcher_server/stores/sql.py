@@ -186,9 +186,10 @@ def events_where(wanted: EventFilter, dialect: Dialect, bindings: Bindings) -> s
     if wanted.before is None:
         return where
     occurred_at, event_id = map(bindings.bind, wanted.before)
+    # the first half is what an index can find its place by
     return (
-        f"{where} and (occurred_at < {occurred_at} or"
-        f" occurred_at = {occurred_at} and {dialect.event_id} < {event_id})"
+        f"{where} and occurred_at <= {occurred_at}"
+        f" and (occurred_at < {occurred_at} or {dialect.event_id} < {event_id})"
     )
 
 

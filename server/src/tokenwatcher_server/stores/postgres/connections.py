@@ -4,8 +4,9 @@ Where a pooler such as PgBouncer may hand every transaction to another backend, 
 kept prepared.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Final
 
 import asyncpg
@@ -23,7 +24,7 @@ LONGEST_WRITE_SECONDS: Final = 7.0
 ANSWER_SECONDS: Final = 5.0
 """A server that says nothing for so long, where there is nothing to do, is not there any more."""
 CANCEL_SECONDS: Final = 1.0
-"""How long a server is waited for to end what took too long."""
+"""How long a server is waited for to end what took too long, or a connection."""
 READERS: Final = 4
 WRITERS: Final = 2
 PREPARED: Final = 20
@@ -110,8 +111,11 @@ class Connections:
                 yield connection
 
     async def close(self) -> None:
-        await self._reading.close()
-        await self._writing.close()
+        """Say goodbye to the server, and not wait for one that doesn't answer."""
+        for pool in (self._reading, self._writing):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CANCEL_SECONDS):
+                    await pool.close()
 
 
 def _pool(url: str, size: int, command_seconds: float, prepared: int) -> Any:
