@@ -2,52 +2,72 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from copy import copy
+from time import perf_counter_ns, time_ns
+from typing import Any
 
-from tokenwatcher.context import around, within
+from tokenwatcher.context import AROUND, around, within
 from tokenwatcher.event import Event, Facts, Tags
 from tokenwatcher.failure import describe, failure_in
 from tokenwatcher.recorder import OpenStream, Recorder
 from tokenwatcher.settings import Settings
-from tokenwatcher.usage import shape_of
-from tokenwatcher.usage.peek import copied, opened, text
+from tokenwatcher.usage import Held, held_of, shape_of
+from tokenwatcher.usage.peek import opened, text
 from tokenwatcher.usage.reading import Failure, Reading
-from tokenwatcher.usage.shape import Shape
 
 _BEDROCK = {"bedrock", "aws", "aws_bedrock", "aws-bedrock", "amazon_bedrock", "amazon-bedrock"}
 
 
-class Recording(NamedTuple):
-    """Where calls are recorded: the settings, the recorder and the tags of a client."""
+class Recording:
+    """Where calls are recorded: the settings, the recorder and the tags of a client.
 
-    settings: Settings
-    recorder: Recorder
-    base_tags: Tags
-    provider: str | None = None
-    """Who answers, where the app says it; it goes before what a client's address tells."""
+    `provider` is who answers, where the app says it; it goes before what a client's address tells.
+    """
+
+    __slots__ = ("base_tags", "provider", "recorder", "settings")
+
+    def __init__(
+        self, settings: Settings, recorder: Recorder, base_tags: Tags, provider: str | None = None
+    ) -> None:
+        self.settings = settings
+        self.recorder = recorder
+        self.base_tags = base_tags
+        self.provider = provider
 
     def begin(self, facts: Facts) -> Call:
         """Begin a call now."""
-        return Call(self, facts)
+        return Call(self, self._kept(facts) if facts.tags or facts.metadata else facts)
 
     def swallow(self, error: BaseException) -> None:
         """Count and log an error of our own."""
         self.recorder.tally.internal(error)
 
+    def _kept(self, facts: Facts) -> Facts:
+        """The same, with mappings that the app can't change any more; none for what is no mapping."""
+        try:
+            return facts._replace(
+                tags=dict(facts.tags or {}) or None, metadata=dict(facts.metadata or {}) or None
+            )
+        except Exception as error:  # noqa: BLE001  # nothing of ours may reach the app
+            self.swallow(error)
+            return facts._replace(tags=None, metadata=None)
+
 
 class Call:
     """A call that has begun. Its methods make events, and never raise."""
 
-    __slots__ = ("_around", "_began_ns", "_recording", "_said", "at_ns")
+    __slots__ = ("_around", "_began_ns", "_recording", "_said", "at_ns", "held", "latency_ms")
 
     def __init__(self, recording: Recording, facts: Facts) -> None:
         self._recording = recording
-        self._said = self._kept(facts) if facts.tags or facts.metadata else facts
-        self._around = around()
-        self.at_ns: int = time.time_ns()
-        self._began_ns = time.perf_counter_ns()
+        self._said = facts
+        self.held: Held | None = None
+        """What the answer says, which is left to the sender to read."""
+        self.latency_ms: int | None = None
+        self._around = None if AROUND.get() is None else around()
+        self.at_ns: int = time_ns()
+        self._began_ns = perf_counter_ns()
 
     @property
     def facts(self) -> Facts:
@@ -55,7 +75,7 @@ class Call:
         return within(self._said, self._around)
 
     def elapsed_ms(self) -> int:
-        return (time.perf_counter_ns() - self._began_ns + 500_000) // 1_000_000
+        return (perf_counter_ns() - self._began_ns + 500_000) // 1_000_000
 
     def answered(
         self, answer: Any, *, fetched: bool = False, error: BaseException | None = None
@@ -66,13 +86,14 @@ class Call:
         """
         latency_ms = None if fetched else self.elapsed_ms()
         try:
+            held = held_of(answer) if error is None else None
+            if held is not None:
+                call = self if self.held is None else copy(self)
+                call.held, call.latency_ms = held, latency_ms
+                self._recording.recorder.record(call)
+                return
             answer = opened(answer)
             shape = shape_of(answer)
-            if shape and error is None:
-                held = _held(shape, answer)
-                if held is not None:
-                    self._recording.recorder.record(_Unread(self, shape, held, latency_ms))
-                    return
             provider = self.facts.provider or (shape.provider if shape else "unknown")
             reading = (
                 shape.read(answer, provider) if shape else Reading(model=text(answer, "model"))
@@ -145,12 +166,15 @@ class Call:
         for other in reading.also:
             self.record(other, provider, latency_ms, streaming=streaming, model=other.model)
 
-    def read(self, shape: Shape, held: dict[str, Any], latency_ms: int | None) -> Iterator[Event]:
+    def read(self) -> Iterator[Event]:
         """Make the event (or events) of an answer that was kept to be read later."""
-        facts = self.facts
+        if self.held is None:
+            return
+        shape, values = self.held
+        facts, latency_ms = self.facts, self.latency_ms
         provider = facts.provider or shape.provider
         try:
-            reading = shape.read(held, provider)
+            reading = shape.read(dict(zip(shape.fields, values, strict=True)), provider)
         except Exception as error:  # noqa: BLE001  # the call is recorded all the same
             self.swallow(error)
             reading = Reading()
@@ -184,16 +208,6 @@ class Call:
             project_slug=self._recording.settings.project_slug,
         )
 
-    def _kept(self, facts: Facts) -> Facts:
-        """The same, with mappings that the app can't change any more; none for what is no mapping."""
-        try:
-            return facts._replace(
-                tags=dict(facts.tags or {}) or None, metadata=dict(facts.metadata or {}) or None
-            )
-        except Exception as error:  # noqa: BLE001  # nothing of ours may reach the app
-            self.swallow(error)
-            return facts._replace(tags=None, metadata=None)
-
     def opened(self, stream: OpenStream) -> None:
         """Know of a stream, so that it is recorded at the latest when the process ends."""
         self._recording.recorder.opened(stream)
@@ -209,30 +223,6 @@ class Call:
     def swallow(self, error: BaseException) -> None:
         """Note an error of our own."""
         self._recording.recorder.tally.internal(error)
-
-
-class _Unread(NamedTuple):
-    """A call and what its answer says of it, copied: the sender makes an event of it."""
-
-    call: Call
-    shape: Shape
-    held: dict[str, Any]
-    latency_ms: int | None
-
-    def read(self) -> Iterator[Event]:
-        return self.call.read(self.shape, self.held, self.latency_ms)
-
-
-def _held(shape: Shape, answer: Any) -> dict[str, Any] | None:
-    """Copy what there is to be read, if it is little and nothing else can change until then."""
-    if not shape.fields or type(answer) is not dict or answer.get("usage") is None:
-        return None
-    held: dict[str, Any] = {}
-    for name in shape.fields:
-        value = answer.get(name)
-        if value is not None:
-            held[name] = value if type(value) is str else copied(value)
-    return held
 
 
 def _charged_model(reading: Reading, facts: Facts, provider: str) -> str:

@@ -36,7 +36,8 @@ class Around(NamedTuple):
     """A tag is a function, to be asked when a call begins."""
 
 
-_AROUND: ContextVar[Around | None] = ContextVar("tokenwatcher_around", default=None)
+AROUND: ContextVar[Around | None] = ContextVar("tokenwatcher_around", default=None)
+"""What holds here; asked for once with each call."""
 
 
 @contextmanager
@@ -48,16 +49,16 @@ def tags(**named: Any) -> Iterator[None]:
     and what is given to a call itself holds above all. None takes a name back. A tag may be a
     function: it is asked when a call begins.
     """
-    outer = _AROUND.get() or Around({}, {})
+    outer = AROUND.get() or Around({}, {})
     inner = _named(outer.tags, {k: v for k, v in named.items() if k not in IDENTITIES})
     identities = _named(outer.identities, {k: v for k, v in named.items() if k in IDENTITIES})
-    token = _AROUND.set(Around(inner, identities, any(map(callable, inner.values()))))
+    token = AROUND.set(Around(inner, identities, any(map(callable, inner.values()))))
     try:
         yield
     finally:
         # a generator that is closed by another task ends in a context that never saw the block
         with suppress(ValueError):
-            _AROUND.reset(token)
+            AROUND.reset(token)
 
 
 def propagate(function: Callable[P, T]) -> Callable[P, T]:
@@ -73,7 +74,7 @@ def propagate(function: Callable[P, T]) -> Callable[P, T]:
 
 def around() -> Around | None:
     """What holds here, functions asked; it stays as it is. Never raises."""
-    found = _AROUND.get()
+    found = AROUND.get()
     return found._replace(tags=_asked(found.tags)) if found and found.asks else found
 
 

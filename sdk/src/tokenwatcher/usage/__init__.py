@@ -22,7 +22,7 @@ from tokenwatcher.usage import (
     watsonx,
     xai,
 )
-from tokenwatcher.usage.peek import text
+from tokenwatcher.usage.peek import SCALARS, copied, opened, text
 from tokenwatcher.usage.shape import Shape
 
 SHAPES: tuple[Shape, ...] = (
@@ -42,6 +42,32 @@ SHAPES: tuple[Shape, ...] = (
 
 
 _BY_MARK = {mark: shape for shape in SHAPES for mark in shape.marks}
+
+
+_LITTLE = {mark: (shape, shape.fields) for mark, shape in _BY_MARK.items() if shape.fields}
+
+Held = tuple[Shape, list[Any]]
+"""What an answer says of its call: its shape, and the values of the shape's fields."""
+
+
+def held_of(answer: Any) -> Held | None:
+    """Copy what there is to be read, if it is little, so that nothing can change it until then.
+
+    Where it is not little, or no usage, there is nothing to hold.
+    """
+    answer = opened(answer)
+    if type(answer) is not dict or answer.get("usage") is None:
+        return None
+    mark = answer.get("object") or answer.get("type")
+    little = _LITTLE.get(mark) if type(mark) is str else None
+    if little is None:
+        return None
+    shape, fields = little
+    values = [*map(answer.get, fields)]
+    for place, value in enumerate(values):
+        if type(value) not in SCALARS:
+            values[place] = copied(value)
+    return shape, values
 
 
 def shape_of(answer: Any) -> Shape | None:

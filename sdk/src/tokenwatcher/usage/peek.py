@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
-from functools import partial
+from functools import lru_cache, partial
+from operator import attrgetter
 from typing import Any
 
 _PICODOLLAR = Decimal("1e-12")
 _MOST_USD = Decimal(1_000_000)
-_SCALARS = frozenset({str, int, float, bool, type(None)})
+SCALARS = frozenset({str, int, float, bool, type(None)})
+"""The types of values that can't be changed."""
+
+
+fields_of = attrgetter("__dict__", "__pydantic_extra__")
+"""The fields of a model of pydantic that its class knows, and the others or None."""
 
 
 def peek(source: Any, *names: str) -> Any:
@@ -28,22 +34,33 @@ def opened(source: Any) -> Any:
 
     Only models of pydantic are opened; anything else is given as it is.
     """
-    if type(source) is dict or not hasattr(type(source), "__pydantic_fields__"):
+    kind: Any = type(source)
+    if kind is dict or not is_model(kind):
         return source
-    extra = source.__pydantic_extra__
-    return {**extra, **source.__dict__} if extra else source.__dict__
+    fields, extra = fields_of(source)
+    return {**extra, **fields} if extra else fields
+
+
+@lru_cache(maxsize=256)
+def is_model(kind: type) -> bool:
+    """Tell whether objects of a class are models of pydantic, which is asked for each of them."""
+    return hasattr(kind, "__pydantic_fields__")
 
 
 def copied(value: Any) -> Any:
     """Copy the numbers and texts of a small object, so that the app can't change them any more."""
-    if type(value) in _SCALARS:
-        return value
-    fields = opened(value)
-    if type(fields) is not dict:
-        return [copied(inner) for inner in value] if isinstance(value, (list, tuple)) else value
-    copy: dict[str, Any] = fields.copy()
-    for name, inner in fields.items():
-        if type(inner) not in _SCALARS:
+    copy: dict[str, Any]
+    try:
+        fields, extra = fields_of(value)
+        copy = {**extra, **fields} if extra else fields.copy()
+    except AttributeError:
+        if isinstance(value, (list, tuple)):
+            return [copied(inner) for inner in value]
+        if type(value) is not dict:
+            return value
+        copy = value.copy()
+    for name, inner in copy.items():
+        if type(inner) not in SCALARS:
             copy[name] = copied(inner)
     return copy
 

@@ -13,7 +13,16 @@ from tokenwatcher.wrapping.provider import Method, Provider
 from tokenwatcher.wrapping.registry import FILES, provider_of
 
 T = TypeVar("T")
-_MARK = "_tokenwatcher_recording"
+_MARK = "_tokenwatcher_wrapping"
+
+
+class Wrapping:
+    """Where the calls of a wrapped client are recorded; the client has it as an attribute."""
+
+    __slots__ = ("recording",)
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
 
 
 def wrap_client(client: T, recording: Recording) -> T:
@@ -31,24 +40,23 @@ def wrap_client(client: T, recording: Recording) -> T:
         )
     if recording.settings.disabled:
         return client
-    wrapped_before = _MARK in getattr(client, "__dict__", ())
-    setattr(client, _MARK, recording)
-    if not wrapped_before:
-        _patch(client, provider)
+    wrapping: Wrapping | None = getattr(client, "__dict__", {}).get(_MARK)
+    if wrapping is not None:
+        wrapping.recording = recording
+        return client
+    wrapping = Wrapping(recording)
+    setattr(client, _MARK, wrapping)
+    _patch(client, provider, wrapping)
     return client
 
 
-def _patch(client: Any, provider: Provider) -> None:
-    def recording() -> Recording:
-        found: Recording = getattr(client, _MARK)
-        return found
-
+def _patch(client: Any, provider: Provider, wrapping: Wrapping) -> None:
     for path, methods in _by_path(provider).items():
-        _patch_part(client, path, methods, recording)
+        _patch_part(client, path, methods, wrapping)
     for name in provider.copies:
         original = getattr(client, name, None)
         if original is not None:
-            setattr(client, name, _copying(original, recording))
+            setattr(client, name, _copying(original, wrapping))
 
 
 def _by_path(provider: Provider) -> dict[str, list[Method]]:
@@ -58,9 +66,7 @@ def _by_path(provider: Provider) -> dict[str, list[Method]]:
     return parts
 
 
-def _patch_part(
-    client: Any, path: str, methods: list[Method], recording: Callable[[], Recording]
-) -> None:
+def _patch_part(client: Any, path: str, methods: list[Method], wrapping: Wrapping) -> None:
     """Patch the part of a client that a path leads to, now or when it is made."""
 
     def patch(part: Any) -> None:
@@ -69,7 +75,7 @@ def _patch_part(
         for method in {one.name: one for one in reversed(methods) if one.owner in kinds}.values():
             original = getattr(part, method.name, None)
             if original is not None:
-                setattr(part, method.name, interception(method, original, recording, part))
+                setattr(part, method.name, interception(method, original, wrapping, part))
 
     above, _, name = path.rpartition(".")
     holder, built = _reach(client, above), methods[0].built
@@ -87,16 +93,14 @@ def _reach(client: Any, path: str) -> Any:
     return part
 
 
-def _copying(
-    original: Callable[..., Any], recording: Callable[[], Recording]
-) -> Callable[..., Any]:
+def _copying(original: Callable[..., Any], wrapping: Wrapping) -> Callable[..., Any]:
     @functools.wraps(original)
     def copy(*args: Any, **kwargs: Any) -> Any:
         copied = original(*args, **kwargs)
         try:
-            return wrap_client(copied, recording())
+            return wrap_client(copied, wrapping.recording)
         except Exception as error:  # noqa: BLE001  # nothing of ours may reach the app
-            recording().swallow(error)
+            wrapping.recording.swallow(error)
             return copied
 
     return copy

@@ -85,7 +85,7 @@ class Instrumentation:
         original = None if owner is None else vars(owner).get(method.name)
         if owner is None or original is None:
             return  # not every version of a library has it
-        ours = interception(method, original, lambda: self.recording)
+        ours = interception(method, original, self)
         setattr(owner, method.name, ours)
         self._patched.append((owner, method.name, original, ours))
 

@@ -11,23 +11,38 @@ from tokenwatcher.settings import Settings
 from tokenwatcher.stream import watched
 
 
-class Asked(NamedTuple):
+class Asked:
     """What the arguments of a call tell before it is made."""
 
-    facts: Facts
-    hides_usage: bool = False
-    """The last piece of the stream comes because we asked for it, and is not for the app."""
-    body: dict[str, Any] | None = None
-    """What was asked for; where a stream says no counts, they are estimated from it."""
-    counts: Callable[[Any], bool] | None = None
-    """Tells which answers are to be recorded; None for all."""
-    unread: list[Any] | None = None
-    """Gets the answer that the library goes on to parse, which may fail: it is paid for then too."""
-    fetches: bool = False
-    """What is answered was paid for before: how long this took is no latency of a model, and a
-    failure is none of a model."""
-    each: Callable[[Any], Any] | None = None
-    """Where many answers come one by one: finds the answer in one of them, or None."""
+    __slots__ = ("body", "counts", "each", "facts", "fetches", "hides_usage", "kind", "unread")
+
+    def __init__(
+        self,
+        facts: Facts,
+        *,
+        hides_usage: bool = False,
+        body: dict[str, Any] | None = None,
+        counts: Callable[[Any], bool] | None = None,
+        fetches: bool = False,
+        each: Callable[[Any], Any] | None = None,
+    ) -> None:
+        self.facts = facts
+        self.hides_usage = hides_usage
+        """The last piece of the stream comes because we asked for it, and is not for the app."""
+        self.body = body
+        """What was asked for; where a stream says no counts, they are estimated from it."""
+        self.counts = counts
+        """Tells which answers are to be recorded; None for all."""
+        self.fetches = fetches
+        """What is answered was paid for before: how long this took is no latency of a model, and
+        a failure is none of a model."""
+        self.each = each
+        """Where many answers come one by one: finds the answer in one of them, or None."""
+        self.unread: list[Any] | None = None
+        """Gets the answer that the library goes on to parse, which may fail: it is paid for then
+        too."""
+        self.kind: type | None = None
+        """The class of the last answer that came whole and was recorded as it was."""
 
 
 def take_answer(call: Call, answer: Any, asked: Asked) -> Any:

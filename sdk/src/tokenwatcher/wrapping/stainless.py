@@ -7,6 +7,7 @@ client makes the request, with its retries, and gives the answer: `request`.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -54,16 +55,19 @@ def methods(package: str, read: Reader) -> tuple[Method, ...]:
         client: Any, args: tuple[Any, ...], kwargs: dict[str, Any], settings: Settings
     ) -> Asked | None:
         options = args[1] if len(args) > 1 else kwargs["options"]
-        body = options.json_data
+        told = options.__dict__
+        body = told.get("json_data")
         if type(body) is not dict:
             body = {}
         if kwargs.get("stream", False):
             asked = read(_request(client, options, body, streaming=True), settings)
-            return asked and asked._replace(body=body)
-        asked = _known_or_read(read, client, options, body, settings)
+            if asked is not None:
+                asked.body = body
+            return asked
+        asked = _known_or_read(read, client, options, told, body, settings)
         if asked is None:
             return None
-        parser = options.post_parser
+        parser = told.get("post_parser")
         if not callable(parser):
             return asked
         unread: list[Any] = []
@@ -73,7 +77,9 @@ def methods(package: str, read: Reader) -> tuple[Method, ...]:
             return parser(answer)
 
         options.post_parser = parse
-        return asked._replace(unread=unread)
+        asked = copy(asked)
+        asked.unread = unread
+        return asked
 
     module = f"{package}._base_client"
     return tuple(
@@ -82,13 +88,45 @@ def methods(package: str, read: Reader) -> tuple[Method, ...]:
     )
 
 
-class Known(NamedTuple):
+class Known:
     """What was found out of a client, as long as its address stays the same."""
 
-    url: Any
-    host: Host
-    asked: dict[tuple[Any, ...], Asked]
-    """What plain requests told, by all that it depends on."""
+    __slots__ = ("asked", "host", "url")
+
+    def __init__(self, url: Any, host: Host) -> None:
+        self.url = url
+        self.host = host
+        self.asked: dict[tuple[Any, ...], Asked] = {}
+        """What plain requests told, by all that it depends on."""
+
+    def keep(self, alike: tuple[Any, ...], asked: Asked | None) -> None:
+        """Keep what was read, for the next that is alike; but no notes, which are one request's."""
+        if asked is not None and asked.facts.metadata is None and len(self.asked) < _MOST_KNOWN:
+            self.asked[alike] = asked
+
+
+def _known_or_read(
+    read: Reader,
+    client: Any,
+    options: Any,
+    told: dict[str, Any],
+    body: dict[str, Any],
+    settings: Settings,
+) -> Asked | None:
+    """Read a request whose answer comes whole, once for all that are alike."""
+    model, tier = body.get("model"), body.get("service_tier")
+    if type(model) is not str or not (tier is None or type(tier) is str):
+        return read(_request(client, options, body), settings)
+    own = client.__dict__
+    known: Known | None = own.get(_KNOWN)
+    if known is None or known.url is not own.get("_base_url"):
+        known = _known(client)
+    alike = (told["url"], model, tier, "background" in body)
+    asked = known.asked.get(alike)
+    if asked is None:
+        asked = read(_request(client, options, body), settings)
+        known.keep(alike, asked)
+    return asked
 
 
 def host_of_client(client: Any) -> Host:
@@ -105,25 +143,8 @@ def _known(client: Any) -> Known:
     host = host_of(url.raw_host.decode("ascii", "replace"), url.port)
     if "_azure_endpoint" in own:  # OpenAI's client for Azure, perhaps behind a gateway of one's own
         host = host._replace(provider="azure")
-    own[_KNOWN] = known = Known(url, host, {})
+    own[_KNOWN] = known = Known(url, host)
     return known
-
-
-def _known_or_read(
-    read: Reader, client: Any, options: Any, body: dict[str, Any], settings: Settings
-) -> Asked | None:
-    """Read a request whose answer comes whole, once for all that are alike."""
-    known = _known(client).asked
-    model, tier = body.get("model"), body.get("service_tier")
-    if type(model) is not str or not (tier is None or type(tier) is str):
-        return read(_request(client, options, body), settings)
-    alike = (options.url, model, tier, "background" in body)
-    asked = known.get(alike)
-    if asked is None:
-        asked = read(_request(client, options, body), settings)
-        if asked is not None and asked.facts.metadata is None and len(known) < _MOST_KNOWN:
-            known[alike] = asked
-    return asked
 
 
 def _request(
@@ -134,11 +155,14 @@ def _request(
 
 def take_answer(call: Call, answer: Any, asked: Asked) -> Any:
     """Take what `request` gives: an answer, a stream, or a response that the app reads itself."""
-    if _is_plain(type(answer)):  # type: ignore[arg-type]  # a class is hashable
-        if asked.counts is None and asked.each is None:
-            call.answered(answer, fetched=asked.fetches)
-        else:
-            take_whole(call, answer, asked)
+    kind = type(answer)
+    if kind is asked.kind:
+        call.answered(answer)
+        return answer
+    if _is_plain(kind):
+        take_whole(call, answer, asked)
+        if asked.counts is None and asked.each is None and not asked.fetches:
+            asked.kind = kind
         return answer
     hides = is_usage_alone if asked.hides_usage else None
     response = _http_response(answer)
