@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from copy import copy
 from time import perf_counter_ns, time_ns
-from typing import Any
+from typing import Any, NamedTuple
 
 from tokenwatcher.context import AROUND, around, within
 from tokenwatcher.event import Event, Facts, Tags
@@ -54,10 +54,25 @@ class Recording:
             return facts._replace(tags=None, metadata=None)
 
 
+class Pace(NamedTuple):
+    """How an answer came that came in pieces."""
+
+    first_token_ms: int | None
+
+
 class Call:
     """A call that has begun. Its methods make events, and never raise."""
 
-    __slots__ = ("_around", "_began_ns", "_recording", "_said", "at_ns", "held", "latency_ms")
+    __slots__ = (
+        "_around",
+        "_began_ns",
+        "_recording",
+        "_said",
+        "at_ns",
+        "held",
+        "latency_ms",
+        "pace",
+    )
 
     def __init__(self, recording: Recording, facts: Facts) -> None:
         self._recording = recording
@@ -65,6 +80,8 @@ class Call:
         self.held: Held | None = None
         """What the answer says, which is left to the sender to read."""
         self.latency_ms: int | None = None
+        self.pace: Pace | None = None
+        """Of an answer that came in pieces."""
         self._around = None if AROUND.get() is None else around()
         self.at_ns: int = time_ns()
         self._began_ns = perf_counter_ns()
@@ -108,6 +125,11 @@ class Call:
             self.record(reading, provider, latency_ms)
         except Exception as error:  # noqa: BLE001  # nothing of ours may reach the app
             self._recording.recorder.tally.internal(error)
+
+    def streamed(self, held: Held, first_token_ms: int | None) -> None:
+        """Record a stream that has come to its end and said all that it had to say."""
+        self.held, self.latency_ms, self.pace = held, self.elapsed_ms(), Pace(first_token_ms)
+        self._recording.recorder.record(self)
 
     def said(self, reading: Reading, error: BaseException | None = None) -> None:
         """Record what the app says of its call, and the exception that ended it, if one did."""
@@ -178,9 +200,13 @@ class Call:
         except Exception as error:  # noqa: BLE001  # the call is recorded all the same
             self.swallow(error)
             reading = Reading()
-        yield self._event(reading, provider, latency_ms, _charged_model(reading, facts, provider))
+        event = self._event(reading, provider, latency_ms, _charged_model(reading, facts, provider))
+        if self.pace is not None:
+            event = event._replace(streaming=True, time_to_first_token_ms=self.pace.first_token_ms)
+        yield event
         for other in reading.also:
-            yield self._event(other, provider, latency_ms, other.model or "unknown")
+            event = self._event(other, provider, latency_ms, other.model or "unknown")
+            yield event if self.pace is None else event._replace(streaming=True)
 
     def _event(self, reading: Reading, provider: str, latency_ms: int | None, model: str) -> Event:
         """Make an event of a reading; perhaps later, so its id is of when the call ended."""

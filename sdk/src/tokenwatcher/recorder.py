@@ -63,7 +63,8 @@ class Recorder:
 
     def opened(self, stream: OpenStream) -> None:
         """Know of a stream, so that it is recorded at the latest when the process ends."""
-        self._know_process()
+        if self._process != getpid():
+            self._know_process()
         self.open_streams.add(stream)
         if self._thread is None:
             self._start_thread()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tokenwatcher.begun import Call
 from tokenwatcher.estimate import estimated
 from tokenwatcher.failure import describe
-from tokenwatcher.usage import shape_of_chunk
+from tokenwatcher.usage import held_as, shape_of_chunk
 from tokenwatcher.usage.reading import Failure, Reading
 from tokenwatcher.usage.shape import Shape, Stream
 
@@ -26,6 +27,7 @@ class Watch:
         self._asked = asked
         self._request_id = request_id
         self._shape: Shape | None = None
+        self._fold: Callable[[Stream, Any], None] | None = None
         self._seen = Stream()
         self._first_token_ms: int | None = None
         self._ended = False
@@ -36,11 +38,12 @@ class Watch:
 
     def piece(self, chunk: Any) -> None:
         try:
-            if self._shape is None:
+            if self._fold is None:
                 self._shape = shape_of_chunk(chunk)
                 if self._shape is None:
                     return
-            self._shape.fold(self._seen, chunk)
+                self._fold = self._shape.fold
+            self._fold(self._seen, chunk)
             if self._first_token_ms is None and self._seen.generating:
                 self._first_token_ms = self._call.elapsed_ms()
         except Exception as error:  # noqa: BLE001  # nothing of ours may reach the app
@@ -60,9 +63,18 @@ class Watch:
             return
         self._ended = True
         try:
-            facts, shape = self._call.facts, self._shape
+            shape, answer = self._shape, self._seen.answer
+            if shape is not None and outcome == "complete" and self._seen.final:
+                if self._request_id is not None:
+                    answer.setdefault("_request_id", self._request_id)
+                held = held_as(shape, answer)
+                if held is not None:
+                    self._call.closed(self)
+                    self._call.streamed(held, self._first_token_ms)
+                    return
+            facts = self._call.facts
             provider = facts.provider or (shape.provider if shape else "unknown")
-            reading = shape.read(self._seen.answer, provider) if shape else Reading()
+            reading = shape.read(answer, provider) if shape else Reading()
             self._call.closed(self)
             if shape is None and isinstance(why, Exception):
                 # some libraries make the request when the first piece is asked for

@@ -44,8 +44,6 @@ SHAPES: tuple[Shape, ...] = (
 _BY_MARK = {mark: shape for shape in SHAPES for mark in shape.marks}
 
 
-_LITTLE = {mark: (shape, shape.fields) for mark, shape in _BY_MARK.items() if shape.fields}
-
 Held = tuple[Shape, list[Any]]
 """What an answer says of its call: its shape, and the values of the shape's fields."""
 
@@ -59,10 +57,15 @@ def held_of(answer: Any) -> Held | None:
     if type(answer) is not dict or answer.get("usage") is None:
         return None
     mark = answer.get("object") or answer.get("type")
-    little = _LITTLE.get(mark) if type(mark) is str else None
-    if little is None:
+    shape = _BY_MARK.get(mark) if type(mark) is str else None
+    return None if shape is None else held_as(shape, answer)
+
+
+def held_as(shape: Shape, answer: dict[str, Any]) -> Held | None:
+    """Copy what a shape reads of an answer's fields; None where that is not little."""
+    fields = shape.fields
+    if not fields:
         return None
-    shape, fields = little
     values = [*map(answer.get, fields)]
     for place, value in enumerate(values):
         if type(value) not in SCALARS:
@@ -84,4 +87,9 @@ def shape_of(answer: Any) -> Shape | None:
 
 def shape_of_chunk(chunk: Any) -> Shape | None:
     """Find the shape of a stream by one of its pieces; a piece such as a ping may not tell."""
+    fields = opened(chunk)
+    mark = fields.get("object") if type(fields) is dict else None
+    marked = _BY_MARK.get(mark) if isinstance(mark, str) else None
+    if marked is not None:
+        return marked
     return next((shape for shape in SHAPES if shape.recognises_chunk(chunk)), None)

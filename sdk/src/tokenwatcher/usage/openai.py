@@ -10,15 +10,29 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from tokenwatcher.usage.peek import amount, amount_text, count, items, opened, peek, size, text
+from tokenwatcher.usage.peek import (
+    amount,
+    amount_text,
+    copied,
+    count,
+    fields_of,
+    is_model,
+    items,
+    opened,
+    peek,
+    size,
+    text,
+)
 from tokenwatcher.usage.reading import Reading, Tokens, quality_of
-from tokenwatcher.usage.shape import Shape, Stream, keep
+from tokenwatcher.usage.shape import Shape, Stream
 
 _OBJECTS = frozenset({"chat.completion", "chat.completion.chunk", "text_completion", "thread.run"})
 _REASONING_APART = {"xai", "x-ai", "x_ai", "grok"}
 _GOOGLE = {"google", "gemini", "vertex", "vertex_ai", "gemini-openai"}
 _TICKS_PER_USD = 10**10
 _COSTS = frozenset({"cost", "cost_in_usd_ticks"})
+_FIELDS = ("id", "model", "service_tier", "usage", "x_groq")
+_BESIDE_CONTENT = ("reasoning_content", "reasoning", "refusal", "function_call", "tool_calls")
 _SEARCHES = frozenset({"server_tool_use_details", "num_search_queries"})
 
 
@@ -156,21 +170,66 @@ def recognises_chunk(chunk: Any) -> bool:
 
 
 def fold(stream: Stream, chunk: Any) -> None:
-    chunk = opened(_unwrapped(chunk))
-    kind = text(chunk, "object") or ""
-    if kind.startswith("thread.") and kind != "thread.run":
-        # a step's own usage is within the usage of its run
-        stream.generating = stream.generating or kind == "thread.message.delta"
-        return
-    keep(stream, chunk, "id", "model", "service_tier", "usage", "x_groq")
-    choices = items(chunk, "choices")
-    for choice in choices:
-        _note_output(stream, choice)
-    if any(text(choice, "finish_reason") for choice in choices):
-        stream.answer["finished"] = True
-    said = peek(chunk, "usage") or peek(peek(chunk, "x_groq"), "usage")
-    if said is not None:
+    kind: Any = type(chunk)
+    if kind is stream.kind:
+        more = _more_text(chunk)
+        if more is not None:
+            stream.generated += more
+            return
+    chunk = opened(chunk)
+    if type(chunk) is not dict or chunk.get("object") != "chat.completion.chunk":
+        chunk = opened(_unwrapped(chunk))
+        if _is_step(stream, chunk):
+            return
+        if type(chunk) is not dict:
+            chunk = {name: peek(chunk, name) for name in (*_FIELDS, "choices")}
+    _note(stream, chunk)
+    if stream.generating and kind is not dict and is_model(kind):
+        stream.kind = kind
+
+
+def _note(stream: Stream, chunk: dict[str, Any]) -> None:
+    for name in _FIELDS:
+        value = chunk.get(name)
+        if value:
+            stream.answer[name] = value if type(value) is str else copied(value)
+    choices = chunk.get("choices")
+    for choice in choices if isinstance(choices, (list, tuple)) else ():
+        _note_output(stream, opened(choice))
+    if chunk.get("usage") or peek(chunk.get("x_groq"), "usage"):
         stream.final = not choices or "finished" in stream.answer
+
+
+def _is_step(stream: Stream, chunk: Any) -> bool:
+    """Note a step of an assistant's run: its own usage is within the usage of its run."""
+    kind = text(chunk, "object") or ""
+    if not kind.startswith("thread.") or kind == "thread.run":
+        return False
+    stream.generating = stream.generating or kind == "thread.message.delta"
+    return True
+
+
+def _more_text(chunk: Any) -> int | None:
+    """Give the bytes of a piece that brings nothing but more text, as most do; None for others."""
+    try:
+        fields, others = fields_of(chunk)
+        (choice,) = fields["choices"]
+        told = choice.__dict__
+        delta, more = fields_of(told["delta"])
+        content = delta["content"]
+        if (
+            more
+            or fields["usage"] is not None
+            or told["finish_reason"] is not None
+            or delta["tool_calls"]
+            or delta["function_call"]
+            or delta["refusal"]
+            or (others and "x_groq" in others)
+        ):
+            return None
+        return len(content) if content.isascii() else None
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return None
 
 
 def _unwrapped(chunk: Any) -> Any:
@@ -180,24 +239,38 @@ def _unwrapped(chunk: Any) -> Any:
 
 
 def _note_output(stream: Stream, choice: Any) -> None:
-    choice = opened(choice)
-    delta = opened(peek(choice, "delta"))
+    if type(choice) is not dict:
+        choice = {name: peek(choice, name) for name in ("finish_reason", "delta", "text")}
+    if choice.get("finish_reason"):
+        stream.answer["finished"] = True
+    delta = opened(choice.get("delta"))
     if delta is None:
-        said = size(peek(choice, "text"))
+        said = size(choice.get("text"))
     else:
-        said = size(
-            peek(delta, "content"), peek(delta, "reasoning_content", "reasoning"),
-            peek(delta, "refusal"), peek(peek(delta, "function_call"), "name", "arguments"),
-        )  # fmt: skip
-        for call in items(delta, "tool_calls"):
-            function = peek(call, "function")
-            said += size(peek(function, "name"), peek(function, "arguments"))
+        if type(delta) is not dict:
+            delta = {name: peek(delta, name) for name in ("content", *_BESIDE_CONTENT)}
+        get = delta.get
+        content = get("content")
+        said = len(content) if type(content) is str and content.isascii() else size(content)
+        reasoning = get("reasoning_content") or get("reasoning")
+        if reasoning:
+            said += size(reasoning)
+        if get("tool_calls") or get("function_call") or get("refusal"):
+            said += _beside_content(delta)
     if said:
         stream.generating = True
         stream.generated += said
 
 
+def _beside_content(delta: dict[str, Any]) -> int:
+    """Give the bytes of a refusal and of calls of functions."""
+    called = [peek(call, "function") for call in items(delta, "tool_calls")]
+    called.append(delta.get("function_call"))
+    said = sum(size(peek(function, "name"), peek(function, "arguments")) for function in called)
+    return said + size(delta.get("refusal"))
+
+
 SHAPE = Shape(
     "openai", "openai", recognises, read, recognises_chunk, fold, _OBJECTS,
-    ("id", "model", "service_tier", "usage", "x_groq", "_request_id"),
+    (*_FIELDS, "_request_id"),
 )  # fmt: skip

@@ -67,7 +67,8 @@ def copied(value: Any) -> Any:
 
 def _peek_object(source: Any, names: tuple[str, ...]) -> Any:
     try:
-        look_up = _reader(source)
+        # a pydantic model takes long to say that it lacks something, so its fields are asked
+        look_up = reader(opened(source))
         for name in names:
             value = look_up(name)
             if value is not None:
@@ -77,10 +78,9 @@ def _peek_object(source: Any, names: tuple[str, ...]) -> Any:
     return None
 
 
-def _reader(source: Any) -> Callable[[str], Any]:
-    # a pydantic model takes long to say that it lacks something, so its fields are asked
-    source = opened(source)
-    if isinstance(source, Mapping):
+def reader(source: Any) -> Callable[[str], Any]:
+    """Give what looks one name up in something opened: its own `get`, if it is a mapping."""
+    if type(source) is dict or isinstance(source, Mapping):
         return source.get
     return partial(_attribute, source)
 
@@ -136,7 +136,7 @@ def size(*texts: Any) -> int:
     """Give the bytes that texts have in UTF-8; what is no text has none."""
     total = 0
     for one in texts:
-        if isinstance(one, str):
+        if one is not None and isinstance(one, str):
             total += len(one) if one.isascii() else len(one.encode("utf-8", "replace"))
     return total
 

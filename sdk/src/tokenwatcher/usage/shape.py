@@ -12,7 +12,7 @@ from tokenwatcher.usage.reading import Reading
 class Stream:
     """What the chunks of a stream have said so far; nothing of what was generated."""
 
-    __slots__ = ("answer", "final", "generated", "generating")
+    __slots__ = ("answer", "final", "generated", "generating", "kind")
 
     def __init__(self, answer: dict[str, Any] | None = None) -> None:
         self.answer: dict[str, Any] = {} if answer is None else answer
@@ -21,6 +21,8 @@ class Stream:
         """Some output has come."""
         self.generated: int = 0
         """The bytes of text that have come; only shapes whose streams may keep silent count them."""
+        self.kind: type | None = None
+        """The class of pieces that bring text, once one has come."""
         self.final: bool = False
         """The counts that have come are the last ones."""
 

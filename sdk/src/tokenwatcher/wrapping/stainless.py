@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from tokenwatcher.begun import Call
 from tokenwatcher.settings import Settings
 from tokenwatcher.stream import tracked
-from tokenwatcher.usage.peek import items, peek
+from tokenwatcher.usage.peek import items, opened, peek
 from tokenwatcher.watch import Watch
 from tokenwatcher.wrapping.hosts import Host, host_of
 from tokenwatcher.wrapping.provider import Asked, Method, take_whole
@@ -159,7 +159,7 @@ def take_answer(call: Call, answer: Any, asked: Asked) -> Any:
     if kind is asked.kind:
         call.answered(answer)
         return answer
-    if _is_plain(kind):
+    if _is_plain(kind):  # type: ignore[arg-type]  # a class is hashable
         take_whole(call, answer, asked)
         if asked.counts is None and asked.each is None and not asked.fetches:
             asked.kind = kind
@@ -174,7 +174,8 @@ def take_answer(call: Call, answer: Any, asked: Asked) -> Any:
 
 def is_usage_alone(chunk: Any) -> bool:
     """Tell the piece that OpenAI sends for `include_usage`, and for nothing else."""
-    return peek(chunk, "usage") is not None and not items(chunk, "choices")
+    fields = opened(chunk)
+    return peek(fields, "usage") is not None and not items(fields, "choices")
 
 
 @lru_cache(maxsize=256)
@@ -229,21 +230,26 @@ def _watch(call: Call, stream: Any, asked: Asked) -> Watch | EachAnswer:
 
 def _see_closing(response: Any, watch: Watch) -> None:
     """The stream helpers close the response itself, past the stream that they were given."""
-    close, aclose = response.close, response.aclose
+    close, aclose, own = response.close, response.aclose, response.__dict__
+
+    def ended() -> None:
+        # or the response would hold itself, and all that hangs on it, until the next collection
+        own.pop("close", None)
+        own.pop("aclose", None)
+        if not watch.stepping:
+            watch.end("client_abort")
 
     def close_and_end() -> None:
         try:
             close()
         finally:
-            if not watch.stepping:
-                watch.end("client_abort")
+            ended()
 
     async def aclose_and_end() -> None:
         try:
             await aclose()
         finally:
-            if not watch.stepping:
-                watch.end("client_abort")
+            ended()
 
     response.close = close_and_end
     response.aclose = aclose_and_end
