@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from tokenwatcher.usage.money import picodollars, usd_text
 from tokenwatcher.usage.peek import (
-    amount,
-    amount_text,
     copied,
     count,
     fields_of,
@@ -142,15 +141,14 @@ def reported_cost(usage: Any) -> str | None:
     """Give what the provider itself charged: OpenRouter's `cost`, or xAI's ticks of 1e-10 USD."""
     if type(usage) is dict and _COSTS.isdisjoint(usage):
         return None
-    ticks = amount(peek(usage, "cost_in_usd_ticks"), per_usd=_TICKS_PER_USD)
+    ticks = picodollars(peek(usage, "cost_in_usd_ticks"), per_usd=_TICKS_PER_USD)
     if ticks is not None:
-        return amount_text(ticks)
-    cost = amount(peek(usage, "cost"))
+        return usd_text(ticks)
+    cost = picodollars(peek(usage, "cost"))
     if cost is not None and peek(usage, "is_byok") is True:
         # with a key of one's own, `cost` is OpenRouter's fee alone
-        upstream = amount(peek(peek(usage, "cost_details"), "upstream_inference_cost"))
-        cost += upstream or 0
-    return amount_text(cost)
+        cost += picodollars(peek(peek(usage, "cost_details"), "upstream_inference_cost")) or 0
+    return usd_text(cost)
 
 
 def recognises(answer: Any) -> bool:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from decimal import Decimal, InvalidOperation
 from functools import lru_cache, partial
 from operator import attrgetter
 from typing import Any
 
-_PICODOLLAR = Decimal("1e-12")
-_MOST_USD = Decimal(1_000_000)
 SCALARS = frozenset({str, int, float, bool, type(None)})
 """The types of values that can't be changed."""
 
@@ -139,25 +136,3 @@ def size(*texts: Any) -> int:
         if one is not None and isinstance(one, str):
             total += len(one) if one.isascii() else len(one.encode("utf-8", "replace"))
     return total
-
-
-def amount(value: Any, *, per_usd: int = 1) -> Decimal | None:
-    """Read an amount of money: a number or its text, in US dollars or a fraction of them."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return None
-    try:
-        usd = Decimal(str(value)) / per_usd
-    except (InvalidOperation, ValueError):
-        return None
-    return usd if usd.is_finite() and 0 <= usd <= _MOST_USD else None
-
-
-def amount_text(usd: Decimal | None) -> str | None:
-    """Give an amount as a plain decimal number, no finer than a picodollar.
-
-    A provider's float carries noise beyond that (0.0076509169000000005).
-    """
-    if usd is None:
-        return None
-    exact = f"{usd.quantize(_PICODOLLAR):f}"
-    return exact.rstrip("0").rstrip(".") if "." in exact else exact
