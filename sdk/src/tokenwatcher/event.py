@@ -31,6 +31,7 @@ _LONGEST_DURATION_MS = 3_600_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _ONE_MICROSECOND = timedelta(microseconds=1)
 _NANOSECONDS = 1_000_000_000
+_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 
 class Facts(NamedTuple):
@@ -120,9 +121,7 @@ Recorded = Event | Unread
 
 def encode(event: Event) -> bytes:
     """Give an event as the JSON of the wire contract; raises ValueError where none can be made."""
-    return json.dumps(to_wire(event), ensure_ascii=False, allow_nan=False).encode(
-        "utf-8", errors="replace"
-    )
+    return _JSON.encode(to_wire(event)).encode("utf-8", errors="replace")
 
 
 def to_wire(event: Event) -> dict[str, object]:

@@ -32,6 +32,10 @@ _LONGEST_PAUSE = 30.0
 _LONGEST_RETRY_AFTER = 300.0
 _LOOK_SECONDS = 60.0
 """How often the spool is looked into for what another process left."""
+_AT_A_TIME = 10
+_BREATH = 0.00005
+"""Writing a batch takes milliseconds, in which no other thread of Python runs: after so many events
+the app's threads are let in for a moment."""
 _AGAIN = {408, 425, 429}
 _EVENT_PATH = re.compile(r"events\[(\d+)\]")
 
@@ -136,7 +140,9 @@ class Sender:
 
     def _written(self, events: list[Recorded]) -> Part:
         part: Part = []
-        for recorded in events:
+        for number, recorded in enumerate(events, 1):
+            if number % _AT_A_TIME == 0:
+                time.sleep(_BREATH)
             try:
                 told = [recorded] if isinstance(recorded, Event) else recorded.read()
                 part.extend([encode(self._disguised(event)) for event in told])
