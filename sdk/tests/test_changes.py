@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import tokenwatcher
+from tokenwatcher.event import Facts
 from tokenwatcher.testing import captured_usage
 
 
@@ -41,6 +42,17 @@ def test_an_app_that_adds_up_in_the_answer_itself_does_not_change_the_event() ->
         event = captured.event
     assert (event["inputTokens"], event["cacheReadTokens"]) == (10, 4)
     assert event["model"] == "gpt-4o-2024-08-06"
+
+
+def test_one_call_with_several_answers_makes_an_event_of_each() -> None:
+    with captured_usage(flush_interval=60) as captured:
+        recording = captured.client._recording()  # as the wrapped clients have it
+        call = recording.begin(Facts("openai", "gpt-4o"))
+        for number in (1, 2):
+            call.answered({**chat(), "id": f"chatcmpl-{number}"})
+        events = captured.events
+    assert [event["responseId"] for event in events] == ["chatcmpl-1", "chatcmpl-2"]
+    assert len({event["id"] for event in events}) == 2
 
 
 def test_tags_that_the_app_changes_after_the_call_do_not_change_the_event() -> None:

@@ -152,6 +152,28 @@ def test_stream_left_before_any_count_is_missing(captured: CapturedUsage) -> Non
     assert event["metadata"] == {"streamOutcome": "client_abort"}
 
 
+def test_stream_left_in_a_loop_is_taken_up_again(captured: CapturedUsage) -> None:
+    stream = captured.client.track(Original, provider="anthropic")
+    for piece in stream:
+        assert piece is START
+        break
+    assert next(stream) == {"type": "ping"}
+    assert list(stream) == PIECES[2:]
+    assert list(stream) == []
+    event = captured.event
+    assert (event["inputTokens"], event["outputTokens"]) == (17, 92)
+    assert (event["usageQuality"], event.get("metadata")) == ("final", None)
+
+
+def test_loop_keeps_the_stream_that_nobody_else_holds(captured: CapturedUsage) -> None:
+    seen = []
+    for piece in captured.client.track(Original, provider="anthropic"):
+        gc.collect()
+        seen.append(piece)
+    assert seen == PIECES
+    assert captured.event["usageQuality"] == "final"
+
+
 def test_broken_stream_is_an_event_and_its_exception_goes_on(captured: CapturedUsage) -> None:
     problem = ConnectionError("cut off")
     stream = captured.client.track(lambda: Original([START, TEXT, problem]))

@@ -212,6 +212,55 @@ def test_stream_left_early_is_estimated(
     assert event["metadata"] == {"streamOutcome": "client_abort"}
 
 
+def test_all_that_was_generated_is_estimated_where_a_stream_is_left(
+    provider: Any, client: openai.OpenAI, captured: CapturedUsage
+) -> None:
+    deltas: list[dict[str, Any]] = [
+        {"role": "assistant", "content": ""},
+        {"reasoning_content": "eight by"},
+        {"content": "four"},
+        {"content": "five!"},
+        {"content": "four", "reasoning": "and five."},
+        {"content": "Grüße"},
+        {"refusal": "no"},
+        {"tool_calls": [{"index": 0, "function": {"name": "look", "arguments": "{}"}}]},
+        {"function_call": {"name": "see", "arguments": "{}"}},
+        {"content": "not read"},
+    ]
+    provider.streams(
+        [{**HEAD, "choices": [{"index": 0, "delta": one, "finish_reason": None}]} for one in deltas]
+    )
+    stream = client.chat.completions.create(**ASKED, stream=True)
+    for _ in deltas[:-1]:
+        next(stream)
+    stream.close()
+    event = captured.event
+    assert event["usageQuality"] == "estimated"
+    assert event["outputTokens"] == -(-(8 + 4 + 5 + 4 + 9 + 7 + 2 + 6 + 5) // 4)
+
+
+def test_usage_that_the_app_changes_as_it_reads_is_counted_as_it_came(
+    provider: Any, client: openai.OpenAI, captured: CapturedUsage
+) -> None:
+    provider.streams(COUNTED)
+    options: Any = {"include_usage": True}
+    for chunk in client.chat.completions.create(**ASKED, stream=True, stream_options=options):
+        if chunk.usage is not None:
+            chunk.usage.completion_tokens = 1000
+            chunk.usage = None
+    assert (captured.event["inputTokens"], captured.event["outputTokens"]) == (12, 8)
+
+
+def test_finished_stream_lets_go_of_its_response(
+    provider: Any, client: openai.OpenAI, captured: CapturedUsage
+) -> None:
+    provider.streams(COUNTED)
+    stream = client.chat.completions.create(**ASKED, stream=True)
+    list(stream)
+    assert not {"close", "aclose"} & vars(stream.response).keys()
+    assert captured.event["usageQuality"] == "final"
+
+
 def test_stream_cut_in_the_middle_is_recorded_and_its_exception_goes_on(
     provider: Any, client: openai.OpenAI, captured: CapturedUsage
 ) -> None:

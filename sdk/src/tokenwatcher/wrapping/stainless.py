@@ -234,8 +234,9 @@ def _see_closing(response: Any, watch: Watch) -> None:
 
     def ended() -> None:
         # or the response would hold itself, and all that hangs on it, until the next collection
-        own.pop("close", None)
-        own.pop("aclose", None)
+        for name, ours in (("close", close_and_end), ("aclose", aclose_and_end)):
+            if own.get(name) is ours:
+                del own[name]
         if not watch.stepping:
             watch.end("client_abort")
 
