@@ -101,7 +101,9 @@ class Call:
 
         `error` is what the app got in the answer's place: it is paid for all the same.
         """
-        latency_ms = None if fetched else self.elapsed_ms()
+        latency_ms = (
+            None if fetched else (perf_counter_ns() - self._began_ns + 500_000) // 1_000_000
+        )
         try:
             held = held_of(answer) if error is None else None
             if held is not None:

@@ -22,7 +22,7 @@ from tokenwatcher.usage import (
     watsonx,
     xai,
 )
-from tokenwatcher.usage.peek import SCALARS, copied, opened, text
+from tokenwatcher.usage.peek import SCALARS, copied, fields_of, is_model, opened, text
 from tokenwatcher.usage.shape import Shape
 
 SHAPES: tuple[Shape, ...] = (
@@ -53,8 +53,14 @@ def held_of(answer: Any) -> Held | None:
 
     Where it is not little, or no usage, there is nothing to hold.
     """
-    answer = opened(answer)
-    if type(answer) is not dict or answer.get("usage") is None:
+    kind: Any = type(answer)
+    if kind is not dict:
+        # `opened`, without the step to it
+        if not is_model(kind):
+            return None
+        fields, others = fields_of(answer)
+        answer = {**others, **fields} if others else fields
+    if answer.get("usage") is None:
         return None
     mark = answer.get("object") or answer.get("type")
     shape = _BY_MARK.get(mark) if type(mark) is str else None

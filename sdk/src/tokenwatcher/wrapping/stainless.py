@@ -64,21 +64,20 @@ def methods(package: str, read: Reader) -> tuple[Method, ...]:
             if asked is not None:
                 asked.body = body
             return asked
-        asked = _known_or_read(read, client, options, told, body, settings)
+        own = client.__dict__
+        known: Known | None = own.get(_KNOWN)
+        if known is None or known.url is not own.get("_base_url"):
+            known = _known(client)
+        alike = (told["url"], body.get("model"), body.get("service_tier"), "background" in body)
+        try:
+            asked = known.asked.get(alike)
+        except TypeError:  # what is no name of a model can't be looked up
+            asked = None
         if asked is None:
-            return None
-        parser = told.get("post_parser")
-        if not callable(parser):
-            return asked
-        unread: list[Any] = []
-
-        def parse(answer: Any) -> Any:
-            unread.append(answer)
-            return parser(answer)
-
-        options.post_parser = parse
-        asked = copy(asked)
-        asked.unread = unread
+            asked = read(_request(client, options, body), settings)
+            known.keep(alike, asked)
+        if asked is not None and callable(told.get("post_parser")):
+            return _before_parsing(asked, options)
         return asked
 
     module = f"{package}._base_client"
@@ -86,6 +85,21 @@ def methods(package: str, read: Reader) -> tuple[Method, ...]:
         Method(owner=f"{module}:{kind}", name="request", asked=asked, answered=take_answer)
         for kind in ("SyncAPIClient", "AsyncAPIClient")
     )
+
+
+def _before_parsing(asked: Asked, options: Any) -> Asked:
+    """Have the answer seen before the library parses it for the app."""
+    unread: list[Any] = []
+    parser = options.post_parser
+
+    def parse(answer: Any) -> Any:
+        unread.append(answer)
+        return parser(answer)
+
+    options.post_parser = parse
+    asked = copy(asked)
+    asked.unread = unread
+    return asked
 
 
 class Known:
@@ -101,32 +115,10 @@ class Known:
 
     def keep(self, alike: tuple[Any, ...], asked: Asked | None) -> None:
         """Keep what was read, for the next that is alike; but no notes, which are one request's."""
-        if asked is not None and asked.facts.metadata is None and len(self.asked) < _MOST_KNOWN:
+        if asked is None or asked.facts.metadata is not None or len(self.asked) >= _MOST_KNOWN:
+            return
+        if all(told is None or type(told) in {str, bool} for told in alike) and alike[1]:
             self.asked[alike] = asked
-
-
-def _known_or_read(
-    read: Reader,
-    client: Any,
-    options: Any,
-    told: dict[str, Any],
-    body: dict[str, Any],
-    settings: Settings,
-) -> Asked | None:
-    """Read a request whose answer comes whole, once for all that are alike."""
-    model, tier = body.get("model"), body.get("service_tier")
-    if type(model) is not str or not (tier is None or type(tier) is str):
-        return read(_request(client, options, body), settings)
-    own = client.__dict__
-    known: Known | None = own.get(_KNOWN)
-    if known is None or known.url is not own.get("_base_url"):
-        known = _known(client)
-    alike = (told["url"], model, tier, "background" in body)
-    asked = known.asked.get(alike)
-    if asked is None:
-        asked = read(_request(client, options, body), settings)
-        known.keep(alike, asked)
-    return asked
 
 
 def host_of_client(client: Any) -> Host:
