@@ -1,11 +1,14 @@
 """What the SDK costs an app: recording a call by hand, importing it, and keeping it at rest.
 
-Import and memory are measured in processes of their own, beside the same process without the SDK.
+Import and memory are measured in processes of their own, beside the same process without the SDK;
+its bytecode is there, as an installer leaves it.
 """
 
+import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 from bench.row import Limit, Row
@@ -20,6 +23,7 @@ import {before}
 import time
 began = time.perf_counter()
 import {package}
+{use}
 print((time.perf_counter() - began) * 1000)
 """
 _AT_REST = """
@@ -29,6 +33,8 @@ for line in open("/proc/self/status"):
     if line.startswith("VmRSS:"):
         print(int(line.split()[1]) / 1024)
 """
+_A_CLIENT = "tokenwatcher.TokenWatcher"
+"""What a client needs is imported only when it is first used, and counts all the same."""
 _USE = """
 import time
 client = tokenwatcher.TokenWatcher("bench", "http://127.0.0.1:9", max_retries=0)
@@ -53,14 +59,16 @@ def measure() -> list[Row]:
         _by_hand(),
         Row(
             figure="importing the SDK into an app that has loaded the same of the standard library",
-            measured=_median(_IMPORT.format(before=_STANDARD, package="tokenwatcher")),
+            measured=_median(
+                _IMPORT.format(before=_STANDARD, package="tokenwatcher", use=_A_CLIENT)
+            ),
             unit="ms",
             better="lower",
             target=20.0,
             limits=(
                 Limit(
                     "importing nothing more",
-                    _median(_IMPORT.format(before=_STANDARD, package="json")),
+                    _median(_IMPORT.format(before=_STANDARD, package="json", use="")),
                 ),
             ),
         ),
@@ -119,11 +127,20 @@ def _at_rest() -> Row:
 
 
 def _median(code: str) -> float:
-    return statistics.median(
-        float(
-            subprocess.run(
-                [sys.executable, "-c", code], capture_output=True, text=True, check=True
-            ).stdout
+    with tempfile.TemporaryDirectory() as bytecode:
+        environ = {**os.environ, "PYTHONPYCACHEPREFIX": bytecode}
+        environ.pop("PYTHONDONTWRITEBYTECODE", None)
+        first, *counted = (
+            float(
+                subprocess.run(
+                    [sys.executable, "-c", code],
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                    env=environ,
+                ).stdout
+            )
+            for _ in range(PROCESSES + 1)
         )
-        for _ in range(PROCESSES)
-    )
+    del first  # it compiled
+    return statistics.median(counted)

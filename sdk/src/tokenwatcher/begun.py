@@ -101,9 +101,7 @@ class Call:
 
         `error` is what the app got in the answer's place: it is paid for all the same.
         """
-        latency_ms = (
-            None if fetched else (perf_counter_ns() - self._began_ns + 500_000) // 1_000_000
-        )
+        latency_ms = None if fetched else self.elapsed_ms()
         try:
             held = held_of(answer) if error is None else None
             if held is not None:

@@ -113,6 +113,11 @@ class Outbox:
         return True
 
     @property
+    def closed(self) -> bool:
+        """Whether no more is taken, and what is held is to be sent soon."""
+        return self._closed
+
+    @property
     def unsettled(self) -> int:
         """How many events are waiting or being sent."""
         with self._lock:

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import time
@@ -33,9 +34,9 @@ _LONGEST_RETRY_AFTER = 300.0
 _LOOK_SECONDS = 60.0
 """How often the spool is looked into for what another process left."""
 _AT_A_TIME = 10
-_BREATH = 0.00005
+_BREATH = 0.00005 if os.name == "posix" else 0.0  # Windows makes milliseconds of it
 """Writing a batch takes milliseconds, in which no other thread of Python runs: after so many events
-the app's threads are let in for a moment."""
+the app's threads are let in for so many seconds."""
 _AGAIN = {408, 425, 429}
 _EVENT_PATH = re.compile(r"events\[(\d+)\]")
 
@@ -141,7 +142,7 @@ class Sender:
     def _written(self, events: list[Recorded]) -> Part:
         part: Part = []
         for number, recorded in enumerate(events, 1):
-            if number % _AT_A_TIME == 0:
+            if number % _AT_A_TIME == 0 and not self._outbox.closed:
                 time.sleep(_BREATH)
             try:
                 told = [recorded] if isinstance(recorded, Event) else recorded.read()

@@ -15,7 +15,6 @@ from tokenwatcher.usage.peek import (
     copied,
     count,
     fields_of,
-    is_model,
     items,
     opened,
     peek,
@@ -175,15 +174,15 @@ def fold(stream: Stream, chunk: Any) -> None:
             stream.generated += more
             return
     chunk = opened(chunk)
-    if type(chunk) is not dict or chunk.get("object") != "chat.completion.chunk":
-        chunk = opened(_unwrapped(chunk))
-        if _is_step(stream, chunk):
-            return
-        if type(chunk) is not dict:
-            chunk = {name: peek(chunk, name) for name in (*_FIELDS, "choices")}
-    _note(stream, chunk)
-    if stream.generating and kind is not dict and is_model(kind):
-        stream.kind = kind
+    if type(chunk) is dict and chunk.get("object") == "chat.completion.chunk":
+        _note(stream, chunk)
+        if stream.generating and kind is not dict:
+            stream.kind = kind
+        return
+    chunk = opened(_unwrapped(chunk))
+    if not _is_step(stream, chunk):
+        names = (*_FIELDS, "choices")
+        _note(stream, chunk if type(chunk) is dict else {name: peek(chunk, name) for name in names})
 
 
 def _note(stream: Stream, chunk: dict[str, Any]) -> None:
@@ -208,7 +207,10 @@ def _is_step(stream: Stream, chunk: Any) -> bool:
 
 
 def _more_text(chunk: Any) -> int | None:
-    """Give the bytes of a piece that brings nothing but more text, as most do; None for others."""
+    """Give the bytes of a piece that brings nothing but more text, as most do; None for others.
+
+    It is a model of pydantic, and a piece of chat as the one before.
+    """
     try:
         fields, others = fields_of(chunk)
         (choice,) = fields["choices"]
@@ -217,12 +219,13 @@ def _more_text(chunk: Any) -> int | None:
         content = delta["content"]
         if (
             more
-            or fields["usage"] is not None
+            or fields.get("usage") is not None
+            or fields.get("x_groq") is not None
             or told["finish_reason"] is not None
-            or delta["tool_calls"]
-            or delta["function_call"]
-            or delta["refusal"]
-            or (others and "x_groq" in others)
+            or delta.get("tool_calls")
+            or delta.get("function_call")
+            or delta.get("refusal")
+            or (others and ("usage" in others or "x_groq" in others))
         ):
             return None
         return len(content) if content.isascii() else None
