@@ -76,6 +76,25 @@ def client(provider: Any, captured: CapturedUsage) -> Iterator[anthropic.Anthrop
         yield captured.client.wrap(client)
 
 
+def test_service_tier_is_what_was_asked_for_and_what_was_served(
+    provider: Any, client: anthropic.Anthropic, captured: CapturedUsage
+) -> None:
+    untold = {**ANSWER, "usage": {"input_tokens": 10, "output_tokens": 5}}
+    for answer in (ANSWER, ANSWER, untold, untold):
+        provider.says(answer)
+    client.messages.create(**ASKED)
+    client.messages.create(**ASKED, service_tier="auto")
+    client.messages.create(**ASKED)
+    client.messages.create(**ASKED, service_tier="standard_only")
+    tiers = [(e.get("requestedServiceTier"), e.get("serviceTier")) for e in captured.events]
+    assert tiers == [
+        (None, "standard"),
+        ("auto", "standard"),
+        (None, None),
+        ("standard_only", "standard_only"),
+    ]
+
+
 def test_message_is_recorded(
     provider: Any, client: anthropic.Anthropic, captured: CapturedUsage
 ) -> None:

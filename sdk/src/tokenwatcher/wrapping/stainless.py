@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from tokenwatcher.begun import Call
 from tokenwatcher.settings import Settings
 from tokenwatcher.stream import tracked
-from tokenwatcher.usage.peek import items, opened, peek
+from tokenwatcher.usage.peek import items, opened, peek, text
 from tokenwatcher.watch import Watch
 from tokenwatcher.wrapping.hosts import Host, host_of
 from tokenwatcher.wrapping.provider import Asked, Method, take_whole
@@ -34,11 +34,11 @@ class Request(NamedTuple):
 
     @property
     def model(self) -> str | None:
-        return self.body.get("model")
+        return text(self.body, "model")
 
     @property
     def service_tier(self) -> str | None:
-        return self.body.get("service_tier")
+        return text(self.body, "service_tier")  # what is not given may be an object that says so
 
 
 _KNOWN = "_tokenwatcher_known"
@@ -68,14 +68,13 @@ def methods(package: str, read: Reader) -> tuple[Method, ...]:
         known: Known | None = own.get(_KNOWN)
         if known is None or known.url is not own.get("_base_url"):
             known = _known(client)
-        alike = (told["url"], body.get("model"), body.get("service_tier"), "background" in body)
-        try:
-            asked = known.asked.get(alike)
-        except TypeError:  # what is no name of a model can't be looked up
-            asked = None
+        model, tier = text(body, "model"), text(body, "service_tier")
+        alike = (told["url"], model, tier, "background" in body)
+        asked = known.asked.get(alike)
         if asked is None:
             asked = read(_request(client, options, body), settings)
-            known.keep(alike, asked)
+            if model is not None:  # what names none is for one thing alone, and seldom
+                known.keep(alike, asked)
         if asked is not None and callable(told.get("post_parser")):
             return _before_parsing(asked, options)
         return asked
@@ -115,9 +114,7 @@ class Known:
 
     def keep(self, alike: tuple[Any, ...], asked: Asked | None) -> None:
         """Keep what was read, for the next that is alike; but no notes, which are one request's."""
-        if asked is None or asked.facts.metadata is not None or len(self.asked) >= _MOST_KNOWN:
-            return
-        if all(told is None or type(told) in {str, bool} for told in alike) and alike[1]:
+        if asked is not None and asked.facts.metadata is None and len(self.asked) < _MOST_KNOWN:
             self.asked[alike] = asked
 
 
