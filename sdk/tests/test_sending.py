@@ -1,5 +1,6 @@
 """Sending: each event reaches the server once, whatever the server and the network do."""
 
+import logging
 import socket
 import ssl
 import threading
@@ -7,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +97,34 @@ def test_retry_after_is_waited_for(server: Any, watcher: Watcher) -> None:
     began = time.monotonic()
     assert client.flush(5)
     assert time.monotonic() - began >= 0.95
+
+
+def test_another_server_at_the_address_takes_nothing(server: Any, watcher: Watcher) -> None:
+    server.answer(200, "a page of another app")
+    client = watcher()
+    made = record(client, 3)
+    assert client.flush(5)
+    assert server.ids[-3:] == made
+    assert (client.stats().sent, client.stats().retried) == (3, 1)
+
+
+def test_transport_that_raises_anything_loses_nothing(
+    internal_errors: list[logging.LogRecord],
+) -> None:
+    class Odd(MemoryTransport):
+        def post(self, path: str, body: bytes) -> Answer:
+            if not self.posts:
+                super().post(path, body)
+                raise RuntimeError("Bearer tw_live_0123456789abcdef is no key")
+            return super().post(path, body)
+
+    client = TokenWatcher("k", transport=Odd(), flush_interval=0.0)
+    record(client, 1)
+    assert client.flush(5)
+    assert client.stats()[:4] == (0, 1, 0, 0)
+    told = internal_errors.pop().getMessage()
+    assert "RuntimeError: Bearer *** is no key" in told
+    client.shutdown()
 
 
 @pytest.mark.parametrize("status", [301, 401, 403, 404, 415])
@@ -273,6 +303,10 @@ def test_key_is_in_no_log_line_and_no_repr(
     [
         (Answer(200), "taken"),
         (Answer(204), "taken"),
+        (Answer(200, b'{"success": true, "count": 10}'), "taken"),
+        (Answer(200, b"<!doctype html><title>Another app</title>"), "again"),
+        (Answer(200, b'{"status": "ok"}'), "again"),
+        (Answer(200, b"[true]"), "again"),
         (Answer(503), "again"),
         (Answer(413), "halve"),
         (Answer(400, b"<html>"), "refused"),
@@ -289,10 +323,25 @@ def test_any_answer_has_a_meaning(answer: Answer, kind: str) -> None:
 
 @pytest.mark.parametrize(
     ("header", "pause"),
-    [("7", 7), ("-1", 0), ("1e9", 300), ("nan", None), ("soon", None), (None, None)],
+    [
+        ("7", 7),
+        ("-1", 0),
+        ("1e999", 300),
+        ("nan", 0),
+        ("inf", 0),
+        ("soon", 0),
+        (None, 0),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 300),
+    ],
 )
-def test_retry_after_is_kept_within_reason(header: str | None, pause: float | None) -> None:
+def test_retry_after_is_kept_within_reason(header: str | None, pause: float) -> None:
     assert judge(Answer(429, b"", header), 1).pause == pause
+
+
+def test_retry_after_may_be_a_date() -> None:
+    in_a_minute = format_datetime(datetime.now(timezone.utc) + timedelta(seconds=60), usegmt=True)
+    assert 50 < judge(Answer(503, b"", in_a_minute), 1).pause <= 60
 
 
 def test_pauses_grow_and_are_jittered() -> None:

@@ -28,6 +28,10 @@ def test_argument_wins_over_variable_and_variable_over_default() -> None:
         ({}, {}, "no API key"),
         ({"api_key": "k", "endpoint": "ftp://example.com"}, {}, "endpoint"),
         ({"api_key": "k", "endpoint": "http://[::1"}, {}, "endpoint"),
+        ({"api_key": "k", "endpoint": "http://host..name"}, {}, "endpoint"),
+        ({"api_key": "tw_live_k\nX-Other: 1"}, {}, "API key"),
+        ({"api_key": "tw_live_k\u2026"}, {}, "API key"),
+        ({"api_key": b"tw_live_k"}, {}, "API key"),
         ({"api_key": "k", "endpoint": "http://host:99999"}, {}, "endpoint"),
         ({"api_key": "k", "max_batch_size": 0}, {}, "max_batch_size"),
         ({"api_key": "k", "timeout": "fast"}, {}, "timeout"),
@@ -41,6 +45,12 @@ def test_bad_setting_is_said_in_words(
     settings = load(given, environ)
     assert len(settings.problems) == 1
     assert problem in settings.problems[0]
+
+
+def test_key_with_the_end_of_its_line_is_the_key() -> None:
+    settings = load({"api_key": "tw_live_k\r\n", "endpoint": " https://host/ "}, {})
+    assert (settings.api_key, settings.endpoint) == ("tw_live_k", "https://host")
+    assert settings.problems == ()
 
 
 def test_client_without_a_key_records_nothing_and_says_so(

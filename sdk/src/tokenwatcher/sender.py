@@ -49,8 +49,8 @@ class Verdict(NamedTuple):
 
     kind: Literal["taken", "again", "halve", "refused"]
     why: str = ""
-    pause: float | None = None
-    """Seconds the server asks to wait."""
+    pause: float = 0.0
+    """Seconds the server asks to wait at least."""
     bad: frozenset[int] = frozenset()
     """Positions of the events the server names; empty where it names none."""
 
@@ -59,10 +59,13 @@ def judge(answer: Answer, size: int) -> Verdict:
     """Say what an answer to `size` events means."""
     status = answer.status
     if 200 <= status < 300:
+        if answer.body and _said(answer.body).get("success") is not True:
+            # a page of some other server that has the address, or of a gate before it
+            return Verdict("again", f"what answered {status} is not TokenWatcher")
         return Verdict("taken")
     if status in _AGAIN or status >= 500:
         return Verdict("again", f"the server answered {status}", _seconds(answer.retry_after))
-    problem = _problem(answer.body)
+    problem = _said(answer.body)
     why = f"the server answered {status}: {problem.get('error') or problem.get('detail') or ''}"
     if status == 413 and size > 1:
         return Verdict("halve", why)
@@ -187,8 +190,7 @@ class Sender:
             if attempt > self._max_retries:
                 return verdict._replace(kind="refused")
             self._tally.trouble(verdict.why)
-            pause = pause_before(attempt) if verdict.pause is None else verdict.pause
-            if not self._outbox.pause(pause):
+            if not self._outbox.pause(max(pause_before(attempt), verdict.pause)):
                 return verdict._replace(kind="refused")
 
     def _attempt(self, part: Part) -> Verdict:
@@ -201,6 +203,9 @@ class Sender:
             verdict = judge(self._transport.post(path, body), len(part))
         except OSError as error:
             verdict = Verdict("again", f"no answer from the server: {error}")
+        except Exception as error:  # noqa: BLE001  # a transport of the app's own may raise anything
+            self._tally.internal(error)
+            verdict = Verdict("again", f"no answer from the server: {type(error).__name__}")
         self._note(verdict)
         return verdict
 
@@ -209,7 +214,7 @@ class Sender:
             self._silences = 0
             return
         self._silences += 1
-        pause = pause_before(self._silences) if verdict.pause is None else verdict.pause
+        pause = max(pause_before(self._silences), verdict.pause)
         self._next_look = time.monotonic() + pause
 
     def _keep(self, part: Part) -> bool:
@@ -259,20 +264,28 @@ def _in_batches(part: Part, size: int) -> list[Part]:
     return [part[start : start + size] for start in range(0, len(part), size)]
 
 
-def _seconds(header: str | None) -> float | None:
+def _seconds(header: str | None) -> float:
+    """Read `Retry-After`, which is a number of seconds or a date."""
+    written = (header or "").strip()
     try:
-        seconds = float(header or "")
-    except ValueError:
-        return None  # a date: the usual pause will do
-    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER) if seconds == seconds else None
+        seconds = float(written) if written[:1].isdigit() else _until(written)
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER)
 
 
-def _problem(body: bytes) -> dict[str, object]:
+def _until(date: str) -> float:
+    from email.utils import parsedate_to_datetime  # `http.client` has imported it long ago
+
+    return parsedate_to_datetime(date).timestamp() - time.time()
+
+
+def _said(body: bytes) -> dict[str, object]:
     try:
-        problem = json.loads(body)
+        said = json.loads(body)
     except (ValueError, RecursionError):
         return {}
-    return problem if isinstance(problem, dict) else {}
+    return said if isinstance(said, dict) else {}
 
 
 def _named(issues: object, size: int) -> tuple[frozenset[int], str]:

@@ -96,7 +96,11 @@ def load(given: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
     for name in given.keys() - _VARIABLES.keys() - {"default_tags"}:
         raise TypeError(f"TokenWatcher() got an unexpected keyword argument {name!r}")
     problems: list[str] = []
-    values = {name: value for name, value in given.items() if value is not None}
+    values: dict[str, Any] = {
+        name: value.strip() if isinstance(value, str) else value  # a key out of a file ends a line
+        for name, value in given.items()
+        if value is not None
+    }
     for name, parse in _VARIABLES.items():
         variable = f"TOKENWATCHER_{name.upper()}"
         written = environ.get(variable)
@@ -136,17 +140,29 @@ def _check(values: dict[str, Any], problems: list[str]) -> None:
     if not _is_http_address(values["endpoint"]):
         problems.append("The endpoint is not an http:// or https:// address; nothing is recorded.")
         values["disabled"] = True
-    if not values.get("api_key"):
-        problems.append(
-            "There is no API key (api_key= or TOKENWATCHER_API_KEY); nothing is recorded."
-        )
+    problem = _problem_of_key(values.get("api_key"))
+    if problem is not None:
+        problems.append(f"{problem}; nothing is recorded.")
         values["disabled"] = True
+
+
+def _problem_of_key(api_key: object) -> str | None:
+    """Tell why a key can't be sent; not what it is."""
+    if not api_key:
+        return "There is no API key (api_key= or TOKENWATCHER_API_KEY)"
+    if not isinstance(api_key, str):
+        return "The API key is no text"
+    if not (api_key.isascii() and api_key.isprintable()):
+        return "The API key has characters that can't be sent"
+    return None
 
 
 def _is_http_address(endpoint: str) -> bool:
     try:
         parts = urlsplit(endpoint)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        host = parts.hostname or ""
+        host.encode("idna")  # as it will be when its address is looked up
+        return parts.scheme in {"http", "https"} and bool(host) and parts.port != 0
     except ValueError:
         return False
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from traceback import format_exception
 from typing import NamedTuple
 
 from tokenwatcher.masking import mask
@@ -69,7 +70,9 @@ class Tally:
             self._counts["internal_errors"] += 1
             self._last_error = f"internal error: {type(error).__name__}"
         if self._may_tell("internal", type(error).__name__):
-            log.error("an internal error was swallowed; the app is not affected", exc_info=error)
+            # not as `exc_info`, whose text nobody masks
+            told = mask("".join(format_exception(error)))
+            log.error("an internal error was swallowed; the app is not affected\n%s", told)
 
     def stats(self, queued: int) -> Stats:
         with self._lock:

@@ -83,7 +83,7 @@ class HttpTransport:
             connection.request("POST", f"{self._prefix}{path}", body, self._headers)
             response = connection.getresponse()
             content = response.read(_LARGEST_ANSWER)
-        except (OSError, self._http.HTTPException) as error:
+        except (OSError, self._http.HTTPException, ValueError) as error:
             self.close()
             raise NoAnswer(type(error).__name__) from error
         if not response.isclosed():
@@ -133,7 +133,7 @@ class MemoryTransport:
     def post(self, path: str, body: bytes) -> Answer:
         """Keep the request."""
         self.posts.append((path, body))
-        return self.answers.pop(0) if self.answers else Answer(200, b"{}")
+        return self.answers.pop(0) if self.answers else Answer(200, b'{"success": true}')
 
     def close(self) -> None:
         """Nothing is open."""
