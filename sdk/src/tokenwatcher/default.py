@@ -5,6 +5,7 @@ Used before `init`, it is made of the `TOKENWATCHER_*` variables, as `init()` wo
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -32,9 +33,13 @@ class _Default:
     """Holds the one client. `init` may come late, or again."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._client: TokenWatcher | None = None
         self._instrumented = False
+
+    def renew(self) -> None:
+        """Begin anew in a forked child, where another thread's lock would stay shut for ever."""
+        self._lock = threading.RLock()
 
     def client(self) -> TokenWatcher:
         if self._client is None:
@@ -61,6 +66,8 @@ class _Default:
 
 
 _default = _Default()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_default.renew)
 
 
 def init(

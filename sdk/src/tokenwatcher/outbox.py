@@ -23,7 +23,8 @@ class Outbox:
         self._capacity = capacity
         self._batch_size = batch_size
         self._linger = linger
-        self._lock = threading.Lock()
+        # a signal or a garbage collection may have this very thread record again meanwhile
+        self._lock = threading.RLock()
         self._work = threading.Condition(self._lock)
         self._progress = threading.Condition(self._lock)
         self._queue: deque[Recorded] = deque()

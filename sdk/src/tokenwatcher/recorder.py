@@ -38,7 +38,7 @@ class Recorder:
         self._settings = settings
         self._transport = transport
         self._spool = _spool(settings)
-        self._renewing = threading.Lock()
+        self._renewing = threading.RLock()
         self._start_afresh()
         if self._sender.has_left_overs():
             self._start_thread()
@@ -83,7 +83,7 @@ class Recorder:
         if thread is None:
             # no thread may be started while the interpreter is ending
             self._sender.run()
-        elif thread is not threading.current_thread():
+        elif thread.ident is not None and thread is not threading.current_thread():
             thread.join(timeout)
             if thread.is_alive():
                 self._sender.keep_rest()
@@ -136,7 +136,7 @@ class Recorder:
         self.open_streams: weakref.WeakSet[OpenStream] = weakref.WeakSet()
         self._outbox = Outbox(settings.max_queue_size, size, linger)
         self._sender = Sender(settings, self._outbox, self._transport, self.tally, self._spool)
-        self._starting = threading.Lock()
+        self._starting = threading.RLock()
         self._thread: threading.Thread | None = None
         self._process = getpid()
 
@@ -145,8 +145,12 @@ class Recorder:
             if self._thread is not None:
                 return
             thread = threading.Thread(target=self._sender.run, name="tokenwatcher", daemon=True)
-            thread.start()
-            self._thread = thread
+            self._thread = thread  # before it runs, lest a signal meanwhile start another
+            try:
+                thread.start()
+            except BaseException:
+                self._thread = None
+                raise
         atexit.register(self._at_exit)
         self._end_with_worker()
 
@@ -190,4 +194,5 @@ def _renew(recorder: weakref.ref[Recorder]) -> None:
     """Begin afresh in a forked child, if the client is still there."""
     alive = recorder()
     if alive is not None:
-        alive._start_afresh()  # noqa: SLF001  # the hook of the same module
+        alive._renewing = threading.RLock()  # noqa: SLF001  # the hook of the same module
+        alive._start_afresh()  # noqa: SLF001

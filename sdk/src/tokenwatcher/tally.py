@@ -38,7 +38,7 @@ class Tally:
     """Counts, for any thread."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # see `Outbox`
         names = ("sent", "dropped", "failed", "retried", "internal_errors", "spooled")
         self._counts = dict.fromkeys(names, 0)
         self._last_error: str | None = None
