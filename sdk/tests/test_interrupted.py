@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import tokenwatcher as tw
 from tokenwatcher import default
 from tokenwatcher.testing import captured_usage
 
-OURS = os.path.dirname(tw.__file__ or "")
+OURS = str(Path(str(tw.__file__)).parent)
 
 
 def at_every_line(meanwhile: Callable[[], object], work: Callable[[], object]) -> int:
@@ -59,8 +60,12 @@ def test_event_recorded_while_another_is_blocks_nobody(what: str) -> None:
 
         def work() -> None:
             nonlocal interruptions
-            work = {"recorded": record, "flushed": client.flush, "asked for": client.stats}[what]
-            interruptions = at_every_line(record, work)
+            ways: dict[str, Callable[[], object]] = {
+                "recorded": record,
+                "flushed": client.flush,
+                "asked for": client.stats,
+            }
+            interruptions = at_every_line(record, ways[what])
 
         in_time(work)
         assert interruptions > 1
@@ -77,7 +82,7 @@ def test_fork_while_another_thread_asks_for_the_state_blocks_nobody() -> None:
         held, forked = threading.Event(), threading.Event()
 
         def hold() -> None:
-            locks = [client._recorder._renewing, default._default._lock]  # noqa: SLF001
+            locks = [client._recorder._renewing, default._default._lock]
             for lock in locks:
                 lock.acquire()
             held.set()

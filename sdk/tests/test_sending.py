@@ -19,8 +19,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tokenwatcher import Answer, MemoryTransport, TokenWatcher
-from tokenwatcher.sender import judge, pause_before
+from tokenwatcher.sender import pause_before
 from tokenwatcher.testing import captured_usage
+from tokenwatcher.verdict import judge
 
 Watcher = Callable[..., TokenWatcher]
 

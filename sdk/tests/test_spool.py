@@ -1,5 +1,6 @@
 """What can't be sent is kept on disk and sent later: by this process or the next, counted once."""
 
+import os
 import stat
 import time
 from collections.abc import Callable
@@ -152,7 +153,7 @@ def test_a_file_is_sent_by_one_process_at_a_time(tmp_path: Path) -> None:
         assert second is not None
         assert third is None
         assert first.events + second.events == [b'{"id": 1}', b'{"id": 2}']
-        first.settled()
+        one.settle(first)
     with two.claim() as left:
         assert left is not None
         assert left.events == [b'{"id": 2}']
@@ -179,3 +180,75 @@ def test_a_refused_file_is_given_up_and_the_next_one_sent(
     assert second.stats().failed == 1
     assert "valid API key" in (second.stats().last_error or "")
     second.shutdown()
+
+
+def test_a_damaged_line_costs_no_other_event(
+    start: Callable[..., TokenWatcher], server: Any, tmp_path: Path
+) -> None:
+    first = start(server.url, transport=Silent(), max_batch_size=3, flush_interval=60)
+    ids = record(first, 6)
+    first.shutdown()
+    path, _ = kept_files(tmp_path)
+    lines = path.read_bytes().splitlines()
+    path.write_bytes(b"\n".join([lines[0], b"\x00\xff{", lines[2][:40], b"[]"]))
+    second = start(server.url)
+    wait_until(lambda: not kept_files(tmp_path))
+    assert server.ids == [ids[0], *ids[3:]]
+    assert second.stats().failed == 3
+    second.shutdown()
+
+
+def test_a_file_that_can_not_be_removed_is_sent_once_and_holds_nothing_up(
+    start: Callable[..., TokenWatcher],
+    server: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = start(server.url, transport=Silent(), max_batch_size=1)
+    ids = record(first, 2)
+    first.shutdown()
+    stuck, _ = kept_files(tmp_path)
+    unlink = Path.unlink
+
+    def refused(path: Path, missing_ok: bool = False) -> None:
+        if path == stuck:  # a folder that has become read-only refuses its owner too, but not root
+            raise PermissionError(1, "Operation not permitted")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refused)
+    monkeypatch.setattr("tokenwatcher.sender._LOOK_SECONDS", 0.01)
+    second = start(server.url)
+    wait_until(lambda: kept_files(tmp_path) == [stuck])
+    ids += record(second, 1)
+    assert second.flush()
+    assert server.ids == ids
+    assert second.stats().internal_errors == 0
+    second.shutdown()
+
+
+def test_a_child_forked_while_a_file_was_sent_does_not_keep_it_shut(tmp_path: Path) -> None:
+    spool = Spool(tmp_path, 10_000)
+    assert spool.keep([b'{"id": 1}'])
+    reading, writing = os.pipe()
+    with spool.claim() as kept:
+        assert kept is not None
+        child = os.fork()
+        if child == 0:
+            os.read(reading, 1)
+            os._exit(0)
+    with spool.claim() as again:
+        assert again is not None
+    os.write(writing, b".")
+    os.waitpid(child, 0)
+
+
+def test_a_spool_that_can_not_be_written_loses_nothing_while_there_is_memory(
+    server: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "spool").write_text("a file where the folder should be")
+    server.answer(503)
+    client = TokenWatcher(KEY, server.url, flush_interval=0.0, spool_dir=tmp_path / "spool")
+    ids = record(client, 1)
+    assert client.flush(10)
+    assert server.ids == ids
+    assert client.shutdown()

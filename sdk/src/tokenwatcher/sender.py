@@ -11,18 +11,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
-import re
 import time
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING
 
 from tokenwatcher.event import Event, Recorded, encode
 from tokenwatcher.outbox import Outbox
 from tokenwatcher.settings import Settings
 from tokenwatcher.tally import Tally, log
-from tokenwatcher.transport import Answer, Transport
+from tokenwatcher.transport import Transport
+from tokenwatcher.verdict import Verdict, judge
 
 if TYPE_CHECKING:
     from tokenwatcher.pseudonym import Pseudonyms
@@ -30,49 +29,15 @@ if TYPE_CHECKING:
 
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 30.0
-_LONGEST_RETRY_AFTER = 300.0
 _LOOK_SECONDS = 60.0
 """How often the spool is looked into for what another process left."""
 _AT_A_TIME = 10
 _BREATH = 0.00005 if os.name == "posix" else 0.0  # Windows makes milliseconds of it
 """Writing a batch takes milliseconds, in which no other thread of Python runs: after so many events
 the app's threads are let in for so many seconds."""
-_AGAIN = {408, 425, 429}
-_EVENT_PATH = re.compile(r"events\[(\d+)\]")
 
 Part = list[bytes]
 """Events as JSON, to be sent in one request."""
-
-
-class Verdict(NamedTuple):
-    """What a server's answer means for the events that were sent."""
-
-    kind: Literal["taken", "again", "halve", "refused"]
-    why: str = ""
-    pause: float = 0.0
-    """Seconds the server asks to wait at least."""
-    bad: frozenset[int] = frozenset()
-    """Positions of the events the server names; empty where it names none."""
-
-
-def judge(answer: Answer, size: int) -> Verdict:
-    """Say what an answer to `size` events means."""
-    status = answer.status
-    if 200 <= status < 300:
-        if answer.body and _said(answer.body).get("success") is not True:
-            # a page of some other server that has the address, or of a gate before it
-            return Verdict("again", f"what answered {status} is not TokenWatcher")
-        return Verdict("taken")
-    if status in _AGAIN or status >= 500:
-        return Verdict("again", f"the server answered {status}", _seconds(answer.retry_after))
-    problem = _said(answer.body)
-    why = f"the server answered {status}: {problem.get('error') or problem.get('detail') or ''}"
-    if status == 413 and size > 1:
-        return Verdict("halve", why)
-    if status in {400, 409}:
-        named, first = _named(problem.get("issues"), size)
-        return Verdict("refused", f"{why} {first}".strip(), bad=named)
-    return Verdict("refused", why)
 
 
 def pause_before(attempt: int) -> float:
@@ -230,20 +195,32 @@ class Sender:
     def _send_kept(self) -> None:
         """Send what lies on disk, oldest first, until there is no more or no answer."""
         while self._spool is not None and time.monotonic() >= self._next_look:
-            with self._spool.claim() as kept:
-                if kept is None:
-                    self._next_look = time.monotonic() + _LOOK_SECONDS
-                    return
-                parts = [kept.events]
-                while parts:
-                    if not (part := parts.pop()):
-                        continue
-                    verdict = self._attempt(part)
-                    if verdict.kind == "again":
-                        self._tally.trouble(verdict.why)
+            try:
+                with self._spool.claim() as kept:
+                    if kept is None:
+                        self._next_look = time.monotonic() + _LOOK_SECONDS
+                    elif not self._sent(kept.events):
                         return
-                    parts.extend(self._settled(part, verdict))
-                kept.settled()
+                    else:
+                        if kept.damaged:
+                            self._tally.lost("failed", kept.damaged, "a spooled file is damaged")
+                        self._spool.settle(kept)
+            except OSError as error:
+                self._next_look = time.monotonic() + _LOOK_SECONDS
+                self._tally.trouble(f"the spool can't be emptied: {error.strerror}")
+
+    def _sent(self, events: Part) -> bool:
+        """Send what was kept; False where there was no answer."""
+        parts = [events]
+        while parts:
+            if not (part := parts.pop()):
+                continue
+            verdict = self._attempt(part)
+            if verdict.kind == "again":
+                self._tally.trouble(verdict.why)
+                return False
+            parts.extend(self._settled(part, verdict))
+        return True
 
     def _patience(self) -> float | None:
         """How long to wait for events before looking into the spool."""
@@ -262,40 +239,3 @@ def _pseudonyms(settings: Settings) -> Pseudonyms | None:
 
 def _in_batches(part: Part, size: int) -> list[Part]:
     return [part[start : start + size] for start in range(0, len(part), size)]
-
-
-def _seconds(header: str | None) -> float:
-    """Read `Retry-After`, which is a number of seconds or a date."""
-    written = (header or "").strip()
-    try:
-        seconds = float(written) if written[:1].isdigit() else _until(written)
-    except (ValueError, TypeError, OverflowError):
-        return 0.0
-    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER)
-
-
-def _until(date: str) -> float:
-    from email.utils import parsedate_to_datetime  # `http.client` has imported it long ago
-
-    return parsedate_to_datetime(date).timestamp() - time.time()
-
-
-def _said(body: bytes) -> dict[str, object]:
-    try:
-        said = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return said if isinstance(said, dict) else {}
-
-
-def _named(issues: object, size: int) -> tuple[frozenset[int], str]:
-    """Give the positions of the events that the issues name, and the first issue in words."""
-    positions: set[int] = set()
-    first = ""
-    for issue in issues if isinstance(issues, list) else []:
-        path = str(issue.get("path", "")) if isinstance(issue, dict) else ""
-        found = _EVENT_PATH.match(path)
-        if found and int(found[1]) < size:
-            positions.add(int(found[1]))
-            first = first or f"({path}: {issue.get('message', '')})"
-    return frozenset(positions), first

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -28,11 +29,8 @@ class Kept(NamedTuple):
 
     path: Path
     events: list[bytes]
-
-    def settled(self) -> None:
-        """Remove the file: its events are sent, or given up."""
-        with suppress(FileNotFoundError):
-            self.path.unlink()
+    damaged: int
+    """Lines that are no events any more."""
 
 
 class Spool:
@@ -42,6 +40,8 @@ class Spool:
         self._folder = folder
         self._most_bytes = most_bytes
         self._numbers = itertools.count()
+        self._settled: set[Path] = set()
+        """Files that could not be removed, and are not to be sent again."""
 
     def keep(self, events: list[bytes]) -> bool:
         """Put events (as JSON) on disk; False where there is no room. Raises OSError."""
@@ -66,10 +66,22 @@ class Spool:
         """Hold the oldest file that no other process holds; None where there is none."""
         for path in self._files():
             with _locked(path) as free:
-                if free:
-                    yield Kept(path, [line for line in path.read_bytes().split(b"\n") if line])
+                lines = _lines(path) if free else None
+                if lines is not None:
+                    events = [line for line in lines if _is_event(line)]
+                    yield Kept(path, events, len(lines) - len(events))
                     return
         yield None
+
+    def settle(self, kept: Kept) -> None:
+        """Remove a file: its events are sent, or given up. Raises OSError."""
+        try:
+            kept.path.unlink()
+        except FileNotFoundError:
+            pass
+        except OSError:
+            self._settled.add(kept.path)
+            raise
 
     def is_empty(self) -> bool:
         """Whether nothing is kept, by whomever."""
@@ -77,7 +89,7 @@ class Spool:
 
     def _files(self) -> list[Path]:
         with suppress(OSError):
-            return sorted(self._folder.glob(f"*{_SUFFIX}"))
+            return sorted(set(self._folder.glob(f"*{_SUFFIX}")) - self._settled)
         return []
 
     def _size(self) -> int:
@@ -100,6 +112,21 @@ def spool_for(directory: str, endpoint: str, api_key: str, most_bytes: int) -> S
     """The spool of one destination within a directory that apps may share."""
     destination = hashlib.sha256(f"{endpoint}\n{api_key}".encode()).hexdigest()[:24]
     return Spool(Path(directory).expanduser() / destination, most_bytes)
+
+
+def _lines(path: Path) -> list[bytes] | None:
+    """The lines of a file; None where it can't be read."""
+    try:
+        return [line for line in path.read_bytes().split(b"\n") if line]
+    except OSError:
+        return None
+
+
+def _is_event(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -136,7 +163,14 @@ def _locked(path: Path) -> Iterator[bool]:
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             yield False
             return
-        yield path.exists()  # another may have sent and removed it before we had the lock
+        except OSError:  # a network's folder may know no locks
+            yield path.exists()
+            return
+        try:
+            yield path.exists()  # another may have sent and removed it before we had the lock
+        finally:
+            # by itself it stays shut for as long as a child lives that was forked meanwhile
+            fcntl.flock(file, fcntl.LOCK_UN)
