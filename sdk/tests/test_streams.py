@@ -1,6 +1,7 @@
 """Streams: the app sees every piece as it was, and the call is recorded however it ends."""
 
 import asyncio
+import copy
 import gc
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -101,6 +102,32 @@ def test_stream_stands_for_the_original(captured: CapturedUsage) -> None:
     assert stream.closed
     with pytest.raises(AttributeError):
         _ = stream.nothing
+
+
+def test_what_another_library_sets_on_a_stream_takes_effect(captured: CapturedUsage) -> None:
+    original = Original()
+    stream = captured.client.track_stream(lambda: original)
+    seen = []
+
+    def also_seen(pieces: Iterator[Any]) -> Iterator[Any]:
+        for piece in pieces:
+            seen.append(piece)
+            yield piece
+
+    stream.pieces = also_seen(stream.pieces)
+    assert list(stream) == seen == PIECES
+    del stream.closed
+    assert not hasattr(original, "closed")
+    assert captured.event["outputTokens"] == 92
+
+
+def test_copy_of_a_stream_is_made_as_of_any_object(captured: CapturedUsage) -> None:
+    stream = captured.client.track_stream(Original)
+    copied = copy.copy(stream)
+    assert copied.response == "the raw response"
+    assert list(stream) == PIECES
+    del copied
+    assert captured.event["outputTokens"] == 92
 
 
 def test_time_to_the_first_token_is_that_of_the_first_text(captured: CapturedUsage) -> None:

@@ -27,6 +27,9 @@ class Seen(Protocol):
     def end(self, outcome: str) -> None: ...
 
 
+_OWN = "_tokenwatcher_"
+
+
 class Tracked:
     """Stands for the original stream: what is not about iterating goes straight to it.
 
@@ -41,7 +44,19 @@ class Tracked:
         self._tokenwatcher_hides = hides
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith(_OWN):  # a copy that is not yet filled
+            raise AttributeError(name)
         return getattr(self._tokenwatcher_stream, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set it where it takes effect: other libraries replace the iterator within a stream."""
+        if name.startswith(_OWN):
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self._tokenwatcher_stream, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(self._tokenwatcher_stream, name)
 
     def __repr__(self) -> str:
         return repr(self._tokenwatcher_stream)
