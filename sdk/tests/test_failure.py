@@ -89,11 +89,11 @@ def test_failed_response_is_an_error_with_its_usage(captured: CapturedUsage) -> 
             "object": "response",
             "status": "failed",
             "model": "gpt-5",
-            "error": {"code": "server_error", "message": "It broke."},
+            "error": {"code": "server_error", "message": "It broke at sk-0123456789abcdef"},
             "usage": {"input_tokens": 5, "output_tokens": 1, "total_tokens": 6},
         }
     )
     event = captured.event
     assert (event["eventType"], event["status"]) == ("usage", "error")
-    assert (event["errorType"], event["errorMessage"]) == ("server_error", "It broke.")
+    assert (event["errorType"], event["errorMessage"]) == ("server_error", "It broke at ***")
     assert event["inputTokens"] == 5

@@ -17,15 +17,25 @@ class Watch:
     """Takes note of the pieces of a stream. Its methods never raise.
 
     `asked` is the body of the request, where it is at hand: what the provider does not say is
-    then estimated from it. `request_id` is the provider's, for pieces that don't name it.
+    then estimated from it. `request_id` is the provider's, for pieces that don't name it. `counts`
+    tells of what has come whether it is to be recorded, and `fetched` that it is only fetched, so
+    that how long it took is not told.
     """
 
     def __init__(
-        self, call: Call, *, asked: dict[str, Any] | None = None, request_id: str | None = None
+        self,
+        call: Call,
+        *,
+        asked: dict[str, Any] | None = None,
+        request_id: str | None = None,
+        counts: Callable[[Any], bool] | None = None,
+        fetched: bool = False,
     ) -> None:
         self._call = call
         self._asked = asked
         self._request_id = request_id
+        self._counts = counts
+        self._fetched = fetched
         self._shape: Shape | None = None
         self._fold: Callable[[Stream, Any], None] | None = None
         self._seen = Stream()
@@ -76,6 +86,8 @@ class Watch:
             provider = facts.provider or (shape.provider if shape else "unknown")
             reading = shape.read(answer, provider) if shape else Reading()
             self._call.closed(self)
+            if self._counts is not None and not self._counts(self._seen.answer):
+                return
             if shape is None and isinstance(why, Exception):
                 # some libraries make the request when the first piece is asked for
                 self._call.failed(why)
@@ -83,8 +95,8 @@ class Watch:
             self._call.record(
                 self._judged(reading, outcome, why),
                 provider,
-                self._call.elapsed_ms(),
-                time_to_first_token_ms=self._first_token_ms,
+                None if self._fetched else self._call.elapsed_ms(),
+                time_to_first_token_ms=None if self._fetched else self._first_token_ms,
                 streaming=True,
             )
         except Exception as internal:  # noqa: BLE001  # nothing of ours may reach the app

@@ -279,3 +279,26 @@ def test_provider_is_named_by_the_address(
     with openai.OpenAI(api_key="k", base_url=address, http_client=through) as plain:
         captured.client.wrap(plain).chat.completions.create(**ASKED)
     assert captured.event["provider"] == named
+
+
+def test_stream_of_what_runs_in_the_background_counts_once_it_has_ended(
+    provider: Any, client: openai.OpenAI, captured: CapturedUsage
+) -> None:
+    running = {**RESPONSE, "background": True, "status": "in_progress", "usage": None}
+    begun = {"type": "response.created", "sequence_number": 0, "response": running}
+    text = {"type": "response.output_text.delta", "sequence_number": 1, "delta": "Hello"}
+    text |= {"item_id": "msg", "output_index": 0, "content_index": 0, "logprobs": []}
+    done = {**running, "status": "completed", "usage": RESPONSE["usage"]}
+    ended = {"type": "response.completed", "sequence_number": 2, "response": done}
+    provider.streams([begun, text, text])  # it goes on, unread
+    provider.streams([begun, text, ended])
+    provider.streams([begun, {**ended, "response": RESPONSE}])  # not in the background
+    with client.responses.create(
+        model="gpt-4o", input="Hello", background=True, stream=True
+    ) as stream:
+        next(iter(stream))
+    for _ in range(2):
+        assert list(client.responses.retrieve(RESPONSE["id"], stream=True))
+    event = captured.event
+    assert (event["inputTokens"], event["usageQuality"]) == (5, "final")
+    assert "latencyMs" not in event

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tokenwatcher.masking import mask
 from tokenwatcher.usage.openai import reported_cost, settle_output
 from tokenwatcher.usage.peek import count, items, opened, peek, size, text
 from tokenwatcher.usage.reading import Failure, Reading, Tokens, quality_of
@@ -85,8 +86,8 @@ def _failure(response: Any) -> Failure | None:
     if text(response, "status") != "failed":
         return None
     error = peek(response, "error")
-    code = text(error, "code")
-    return Failure(type=code or "failed", message=text(error, "message"), code=code)
+    code, message = text(error, "code"), text(error, "message")
+    return Failure(type=code or "failed", message=mask(message) if message else None, code=code)
 
 
 def recognises(answer: Any) -> bool:

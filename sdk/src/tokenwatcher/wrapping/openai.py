@@ -60,12 +60,17 @@ def _read_fetching(request: Request) -> Asked | None:
 
 
 def _is_finished(answer: Any) -> bool:
-    return text(answer, "status") not in _UNFINISHED
+    return text(_response(answer), "status") not in _UNFINISHED
 
 
 def _is_background(answer: Any) -> bool:
     """One that did not run in the background was recorded when it was made."""
-    return peek(answer, "background") is True and _is_finished(answer)
+    return peek(_response(answer), "background") is True and _is_finished(answer)
+
+
+def _response(answer: Any) -> Any:
+    """What has come of a stream holds the response; else the answer is the response."""
+    return peek(answer, "response") or answer
 
 
 def _is_finished_batch(answer: Any) -> bool:

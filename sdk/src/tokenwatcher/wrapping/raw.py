@@ -29,11 +29,21 @@ def take_response(call: Call, response: Any, asked: Asked, hides: Hides | None =
         return
     kind = response.headers.get("content-type", "")
     if kind.startswith("text/event-stream"):
-        watch = Watch(call, asked=asked.body, request_id=request_id(response))
-        body: Body = EventBody(watch, hides)
+        body: Body = EventBody(watch_of(call, response, asked), hides)
     else:
         body = WholeBody(call, response, asked)
     tap(response, body)
+
+
+def watch_of(call: Call, response: Any, asked: Asked) -> Watch:
+    """Watch a stream that comes as an HTTP response."""
+    return Watch(
+        call,
+        asked=asked.body,
+        request_id=request_id(response),
+        counts=asked.counts,
+        fetched=asked.fetches,
+    )
 
 
 def request_id(response: Any) -> str | None:

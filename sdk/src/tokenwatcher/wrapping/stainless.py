@@ -18,7 +18,7 @@ from tokenwatcher.usage.peek import items, opened, peek, text
 from tokenwatcher.watch import Watch
 from tokenwatcher.wrapping.hosts import Host, host_of
 from tokenwatcher.wrapping.provider import Asked, Method, take_whole
-from tokenwatcher.wrapping.raw import request_id, take_response
+from tokenwatcher.wrapping.raw import take_response, watch_of
 
 
 class Request(NamedTuple):
@@ -211,8 +211,8 @@ def _watch(call: Call, stream: Any, asked: Asked) -> Watch | EachAnswer:
         return EachAnswer(call, asked)
     response = getattr(stream, "response", None)
     if response is None:
-        return Watch(call, asked=asked.body)
-    watch = Watch(call, asked=asked.body, request_id=request_id(response))
+        return Watch(call, asked=asked.body, counts=asked.counts, fetched=asked.fetches)
+    watch = watch_of(call, response, asked)
     _see_closing(response, watch)
     return watch
 
