@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import json
 from collections.abc import Iterator
 from typing import Any, get_type_hints
 
@@ -177,6 +178,38 @@ def test_init_after_instrument_records_with_the_new_client(captured: CapturedUsa
         tw.uninstrument()
     assert CapturedUsage(client, transport).event["inputTokens"] == 3
     assert captured.client.stats().sent == 0
+
+
+def chat_of(client: openai.OpenAI) -> None:
+    client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "hi"}])
+
+
+def test_init_after_a_client_was_wrapped_records_it_with_the_new_client(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where a module wraps its client when it is imported, before the app calls `init`."""
+    monkeypatch.delenv("TOKENWATCHER_API_KEY", raising=False)
+    handler = httpx.MockTransport(lambda _: httpx.Response(200, json=ANSWER))
+    with httpx.Client(transport=handler) as browser:
+        http_client: Any = browser
+        tw.init()  # without a key: disabled
+        client = tw.wrap(openai.OpenAI(api_key="sk-none", http_client=http_client))
+        request = client.request
+        chat_of(client)
+        seen = []
+        for key in ("first", "second"):
+            transport = MemoryTransport()
+            seen.append(transport)
+            tw.init(key, flush_interval=0.0, transport=transport)
+            chat_of(client)
+            chat_of(client.with_options(timeout=3))
+            assert tw.flush()
+        tw.init(disabled=True)
+        chat_of(client)
+        assert client.request != request
+    for transport in seen:
+        sent = [json.loads(body)["events"] for _path, body in transport.posts]
+        assert sum(map(len, sent)) == 2
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,7 @@ class _Default:
         if self._instrumented:
             client.instrument()
         if before is not None:
+            _hand_over(before, client)
             before.shutdown()
 
     def instrument(self) -> None:
@@ -63,6 +64,15 @@ class _Default:
     def uninstrument(self) -> None:
         self._instrumented = False
         self.client().uninstrument()
+
+
+def _hand_over(before: TokenWatcher, to: TokenWatcher) -> None:
+    """Have clients of providers that were wrapped before `init` be recorded by the new client."""
+    recorder = before._recorder  # noqa: SLF001  # both are ours
+    if recorder.wrapped:
+        from tokenwatcher.wrapping import hand_over
+
+        hand_over(recorder, to._recording())  # noqa: SLF001
 
 
 _default = _Default()
@@ -79,7 +89,8 @@ def init(
 ) -> TokenWatcher:
     """Set up the client that the functions of this package use; see `TokenWatcher`.
 
-    Called again, the client before sends what it has and is replaced, for `instrument` too.
+    Called again, or after a client was wrapped, the client before sends what it has and is
+    replaced, for what it has wrapped and for `instrument` too.
     """
     client = TokenWatcher(api_key, endpoint, transport=transport, **options)
     _default.replace(client)

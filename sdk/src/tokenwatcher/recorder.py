@@ -8,7 +8,7 @@ import sys
 import threading
 import weakref
 from os import getpid
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tokenwatcher.event import Recorded
 from tokenwatcher.ids import Ids
@@ -39,6 +39,8 @@ class Recorder:
         self._transport = transport
         self._spool = _spool(settings)
         self._renewing = threading.RLock()
+        self.wrapped: weakref.WeakKeyDictionary[Any, str | None] = weakref.WeakKeyDictionary()
+        """Clients of providers' libraries that are recorded here, and who is said to answer them."""
         self._start_afresh()
         if self._sender.has_left_overs():
             self._start_thread()

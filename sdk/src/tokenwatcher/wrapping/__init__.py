@@ -22,8 +22,11 @@ To add a provider, write one file beside `openai.py` that holds a `PROVIDER`, an
 """
 
 from tokenwatcher.begun import Recording
-from tokenwatcher.wrapping.client import wrap_client
+from tokenwatcher.wrapping.client import hand_over, wrap_client
 from tokenwatcher.wrapping.instrument import instrument, uninstrument
 from tokenwatcher.wrapping.provider import Asked, Method, Provider
 
-__all__ = ["Asked", "Method", "Provider", "Recording", "instrument", "uninstrument", "wrap_client"]
+__all__ = [
+    "Asked", "Method", "Provider", "Recording", "hand_over", "instrument", "uninstrument",
+    "wrap_client",
+]  # fmt: skip

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from tokenwatcher.begun import Recording
+from tokenwatcher.recorder import Recorder
 from tokenwatcher.wrapping.intercept import interception
 from tokenwatcher.wrapping.later import Later, is_made
 from tokenwatcher.wrapping.provider import Method, Provider
@@ -22,14 +23,15 @@ class Wrapping:
     __slots__ = ("recording",)
 
     def __init__(self, recording: Recording) -> None:
-        self.recording = recording
+        self.recording: Recording | None = recording
+        """None while nothing is to be recorded."""
 
 
 def wrap_client(client: T, recording: Recording) -> T:
     """Record every call made through a client of a provider's library, and give the client back.
 
-    A client wrapped before is recorded by the one that wrapped it last. Raises TypeError for an
-    object that is no client of a supported library.
+    A client wrapped before is recorded by the one that wrapped it last; while that one is disabled
+    it is as it was. Raises TypeError for an object that is no client of a supported library.
     """
     provider = provider_of(client)
     if provider is None:
@@ -38,16 +40,29 @@ def wrap_client(client: T, recording: Recording) -> T:
             f"{kind.__module__}.{kind.__qualname__} is no client that can be wrapped; clients of "
             f"these libraries can be: {', '.join(sorted(FILES))}"
         )
-    if recording.settings.disabled:
-        return client
     wrapping: Wrapping | None = getattr(client, "__dict__", {}).get(_MARK)
+    recording.recorder.wrapped[client] = recording.provider
     if wrapping is not None:
-        wrapping.recording = recording
-        return client
-    wrapping = Wrapping(recording)
-    setattr(client, _MARK, wrapping)
-    _patch(client, provider, wrapping)
+        wrapping.recording = None if recording.settings.disabled else recording
+    elif not recording.settings.disabled:
+        wrapping = Wrapping(recording)
+        setattr(client, _MARK, wrapping)
+        _patch(client, provider, wrapping)
     return client
+
+
+def hand_over(before: Recorder, to: Recording) -> None:
+    """Have every client that was recorded by one be recorded by another."""
+    for reference in before.wrapped.keyrefs():
+        client = reference()
+        if client is None:
+            continue
+        wrapping: Wrapping | None = getattr(client, "__dict__", {}).get(_MARK)
+        recording = None if wrapping is None else wrapping.recording
+        # a client may have been wrapped by yet another since then
+        if recording is None or recording.recorder is before:
+            provider = before.wrapped.get(client)
+            wrap_client(client, Recording(to.settings, to.recorder, to.base_tags, provider))
 
 
 def _patch(client: Any, provider: Provider, wrapping: Wrapping) -> None:
@@ -97,10 +112,13 @@ def _copying(original: Callable[..., Any], wrapping: Wrapping) -> Callable[..., 
     @functools.wraps(original)
     def copy(*args: Any, **kwargs: Any) -> Any:
         copied = original(*args, **kwargs)
+        recording = wrapping.recording
+        if recording is None:
+            return copied
         try:
-            return wrap_client(copied, wrapping.recording)
+            return wrap_client(copied, recording)
         except Exception as error:  # noqa: BLE001  # nothing of ours may reach the app
-            wrapping.recording.swallow(error)
+            recording.swallow(error)
             return copied
 
     return copy

@@ -19,11 +19,11 @@ from tokenwatcher.wrapping.registry import providers
 
 def instrument(recording: Recording) -> None:
     """Record every call of the process; a second call only changes who records."""
-    if recording.settings.disabled:
-        return
     running = _running()
     if running is not None:
-        running.recording = recording
+        running.recording = None if recording.settings.disabled else recording
+        return
+    if recording.settings.disabled:
         return
     instrumentation = Instrumentation(recording)
     sys.meta_path.insert(0, instrumentation)
