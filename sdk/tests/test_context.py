@@ -115,6 +115,73 @@ def test_a_decorated_function_has_the_tags(captured: CapturedUsage) -> None:
     assert [event["tags"] for event in captured.events] == [{"feature": "decorated"}] * 2
 
 
+def test_decorated_coroutines_and_generators_have_the_tags_and_nobody_else(
+    captured: CapturedUsage,
+) -> None:
+    @tw.tags(feature="coroutine")
+    async def ask() -> str:
+        await asyncio.sleep(0)
+        call(captured)
+        return "answer"
+
+    @tw.tags(feature="generator")
+    def pieces() -> Iterator[Any]:
+        call(captured)
+        try:
+            sent = yield 1
+        except KeyError:
+            sent = "caught"
+        call(captured, tags={"sent": sent})
+        yield 2
+
+    @tw.tags(feature="async generator")
+    async def async_pieces() -> Any:
+        try:
+            yield 1
+        finally:
+            call(captured)
+
+    async def work() -> None:
+        assert await ask() == "answer"
+        generator = async_pieces()
+        assert await generator.__anext__() == 1
+        call(captured)
+        await generator.aclose()
+
+    for thrown in (False, True):
+        generator: Any = pieces()
+        assert next(generator) == 1
+        call(captured)
+        assert (generator.throw(KeyError()) if thrown else generator.send("sent")) == 2
+        assert list(generator) == []
+    asyncio.run(work())
+    features = [event.get("tags", {}).get("feature") for event in captured.events]
+    assert features == [
+        *("generator", None, "generator") * 2, "coroutine", None, "async generator",
+    ]  # fmt: skip
+    said = [event["tags"]["sent"] for event in captured.events if "sent" in event.get("tags", {})]
+    assert said == ["sent", "caught"]
+
+
+def test_one_block_serves_many_tasks_at_once(captured: CapturedUsage) -> None:
+    block = tw.tags(feature="shared")
+
+    async def one(number: int) -> None:
+        with block, tw.tags(task=number):
+            await asyncio.sleep(0.001 * (number % 3))
+            call(captured)
+        call(captured)
+
+    async def work() -> None:
+        await asyncio.gather(*[one(number) for number in range(9)])
+
+    asyncio.run(work())
+    tagged = [event["tags"] for event in captured.events if "tags" in event]
+    assert sorted(tags["task"] for tags in tagged) == list(range(9))
+    assert {tags["feature"] for tags in tagged} == {"shared"}
+    assert len(captured.events) == 18
+
+
 def test_user_ids_leave_as_the_same_hash_for_the_same_key_and_never_as_they_are() -> None:
     seen = []
     for key in ("k1", "k1", "k2"):

@@ -1,6 +1,7 @@
 """Requests: every call made for one says its route and its request id."""
 
 import asyncio
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -73,6 +74,46 @@ def test_wsgi_calls_say_the_route_also_while_the_answer_is_made(captured: Captur
     assert [(event["tags"], event["requestId"]) for event in captured.events] == [
         ({"route": "/orders/{id}/items"}, "req-2")
     ] * 2
+
+
+def test_wsgi_calls_say_the_route_from_the_first_to_the_last(captured: CapturedUsage) -> None:
+    """Frameworks have work of the app done when an answer is closed."""
+
+    class Answer:
+        def __iter__(self) -> Iterator[bytes]:
+            captured.client.track_manual("openai", "gpt-4o", 1, 1)
+            return iter([b"one"])
+
+        def close(self) -> None:
+            captured.client.track_manual("openai", "gpt-4o", 2, 1)
+
+    answer: Any = WsgiMiddleware(lambda *_: Answer())({"PATH_INFO": "/a"}, None)
+    assert list(answer) == [b"one"]
+    answer.close()
+    assert [event["tags"] for event in captured.events] == [{"route": "/a"}] * 2
+
+
+def test_wsgi_answer_that_is_made_already_goes_through() -> None:
+    made = [b"one"]
+    assert WsgiMiddleware(lambda *_: made)({"PATH_INFO": "/"}, None) is made
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_request_ids_of_forked_workers_differ(captured: CapturedUsage) -> None:
+    app = WsgiMiddleware(lambda *_: [captured.client.track_manual("openai", "gpt-4o", 1, 1)])
+    reading, writing = os.pipe()
+    for _ in range(2):
+        child = os.fork()
+        if child == 0:
+            app({"PATH_INFO": "/"}, None)
+            os.write(writing, captured.event["requestId"].encode())
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+    first, second = os.read(reading, 36), os.read(reading, 36)
+    os.close(reading)
+    os.close(writing)
+    assert len(first) == 36
+    assert first[-23:] != second[-23:]
 
 
 @pytest.mark.parametrize(

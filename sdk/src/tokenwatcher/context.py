@@ -7,8 +7,8 @@ after the block still has it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar, copy_context
 from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
@@ -34,31 +34,50 @@ class Around(NamedTuple):
     identities: Mapping[str, str]
     asks: bool = False
     """A tag is a function, to be asked when a call begins."""
+    block: object = None
+    """The innermost block."""
+    outer: Around | None = None
+    """What holds around that block."""
 
 
+_NOTHING = Around({}, {})
 AROUND: ContextVar[Around | None] = ContextVar("tokenwatcher_around", default=None)
 """What holds here; asked for once with each call."""
 
 
-@contextmanager
-def tags(**named: Any) -> Iterator[None]:
+class tags:  # noqa: N801  # it is used as `with tw.tags(...)`
     """Say something of every call that begins within the block, or within the function.
 
     `user_id`, `end_user_id`, `session_id`, `request_id`, `trace_id`, `span_id` and
     `parent_span_id` say who asks, every other name is a tag. Blocks nest, the inner one holds,
     and what is given to a call itself holds above all. None takes a name back. A tag may be a
-    function: it is asked when a call begins.
+    function: it is asked when a call begins. A block may be used again, also by several tasks or
+    threads at once.
     """
-    outer = AROUND.get() or Around({}, {})
-    inner = _named(outer.tags, {k: v for k, v in named.items() if k not in IDENTITIES})
-    identities = _named(outer.identities, {k: v for k, v in named.items() if k in IDENTITIES})
-    token = AROUND.set(Around(inner, identities, any(map(callable, inner.values()))))
-    try:
-        yield
-    finally:
+
+    def __init__(self, **named: Any) -> None:
+        self._tags = {name: value for name, value in named.items() if name not in IDENTITIES}
+        self._identities = {name: value for name, value in named.items() if name in IDENTITIES}
+
+    def __enter__(self) -> None:
+        outer = AROUND.get()
+        before = outer or _NOTHING
+        inner = _named(before.tags, self._tags)
+        identities = _named(before.identities, self._identities)
+        asks = any(map(callable, inner.values()))
+        AROUND.set(Around(inner, identities, asks, self, outer))
+
+    def __exit__(self, *_: object) -> None:
+        here = AROUND.get()
         # a generator that is closed by another task ends in a context that never saw the block
-        with suppress(ValueError):
-            AROUND.reset(token)
+        if here is not None and here.block is self:
+            AROUND.set(here.outer)
+
+    def __call__(self, function: Callable[P, T]) -> Callable[P, T]:
+        """Decorate a function, a coroutine function, or a generator of either kind."""
+        from tokenwatcher.tagged import tagged
+
+        return tagged(self, function)
 
 
 def propagate(function: Callable[P, T]) -> Callable[P, T]:

@@ -7,11 +7,11 @@ what looks like an id replaced, so that it stays one value of a tag and not thou
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any
+from uuid import uuid4
 
 from tokenwatcher.context import tags
-from tokenwatcher.ids import Ids
 
 _ID = re.compile(r"(?<=/)(?:\d+|[0-9a-fA-F]{8,}(?:-[0-9a-fA-F]+)*|[^/]{30,})(?=/|$)")
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,200}\Z")
@@ -25,7 +25,6 @@ class AsgiMiddleware:
 
     def __init__(self, app: Asgi) -> None:
         self._app = app
-        self._ids = Ids()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] not in {"http", "websocket"}:
@@ -33,11 +32,8 @@ class AsgiMiddleware:
             return
         given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
         # asked when a call begins: the framework finds the route after this
-        with tags(route=lambda: _asgi_route(scope), request_id=self._request_id(given)):
+        with tags(route=lambda: _asgi_route(scope), request_id=_request_id(given)):
             await self._app(scope, receive, send)
-
-    def _request_id(self, given: str) -> str:
-        return given if _REQUEST_ID.match(given) else self._ids.new()
 
 
 class WsgiMiddleware:
@@ -45,14 +41,14 @@ class WsgiMiddleware:
 
     def __init__(self, app: Wsgi) -> None:
         self._app = app
-        self._ids = Ids()
 
     def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
         given = environ.get("HTTP_X_REQUEST_ID", "")
-        request_id = given if _REQUEST_ID.match(given) else self._ids.new()
-        told = {"route": lambda: _wsgi_route(environ), "request_id": request_id}
+        told = {"route": lambda: _wsgi_route(environ), "request_id": _request_id(given)}
         with tags(**told):
             answer = self._app(environ, start_response)
+        if isinstance(answer, (list, tuple)):  # nothing is left to be made; servers ask its length
+            return answer
         return _Answer(answer, told)
 
 
@@ -61,20 +57,28 @@ class _Answer:
 
     def __init__(self, answer: Iterable[bytes], told: Mapping[str, Any]) -> None:
         self._answer = answer
-        self._pieces = iter(answer)
-        self._told = told
+        self._pieces: Iterator[bytes] | None = None
+        self._told = tags(**told)
 
     def __iter__(self) -> _Answer:
         return self
 
     def __next__(self) -> bytes:
-        with tags(**self._told):
+        with self._told:
+            if self._pieces is None:
+                self._pieces = iter(self._answer)
             return next(self._pieces)
 
     def close(self) -> None:
         close = getattr(self._answer, "close", None)
         if close is not None:
-            close()
+            with self._told:  # frameworks do here what is left to do after the answer
+                close()
+
+
+def _request_id(given: str) -> str:
+    """Give the id that came with a request, else a new one that no other process makes either."""
+    return given if _REQUEST_ID.match(given) else str(uuid4())
 
 
 def _asgi_route(scope: Mapping[str, Any]) -> str:

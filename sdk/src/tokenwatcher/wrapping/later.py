@@ -9,6 +9,8 @@ from typing import Any
 class Later:
     """Stands where the part will be kept; the first use has it made, then has it patched."""
 
+    __slots__ = ("_built", "_holder", "_name", "_part", "_patch")
+
     def __init__(self, holder: Any, name: str, built: str, patch: Callable[[Any], None]) -> None:
         self._holder = holder
         self._name = name
@@ -18,6 +20,19 @@ class Later:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._made(), name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in Later.__slots__:
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self._made(), name, value)
+
+    def __repr__(self) -> str:
+        return repr(self._made())
+
+    @property  # type: ignore[misc]  # isinstance() then holds as it does for the part
+    def __class__(self) -> type:
+        return type(self._made())
 
     def _made(self) -> Any:
         if self._part is None:
