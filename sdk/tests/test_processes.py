@@ -53,6 +53,15 @@ def test_events_are_sent_when_the_app_dies_of_an_exception(server: Any) -> None:
     assert models(server) == ["m", "n"]
 
 
+def test_events_of_the_apps_exit_handlers_are_sent(server: Any) -> None:
+    """Such handlers run in the opposite order of their making."""
+    handler = "import atexit; atexit.register(lambda: tw.track_manual('openai', 'last', 1, 1));"
+    for before in ("", "tw.track_manual('openai', 'first', 1, 1)"):
+        done = run(server, f"{handler} {before}")
+        assert (done.returncode, done.stderr) == (0, "")
+    assert models(server) == ["first", "last", "last"]
+
+
 def test_events_of_other_threads_are_sent_when_the_app_ends(server: Any) -> None:
     run(
         server,

@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import weakref
+from functools import partial
 from os import getpid
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -42,9 +43,14 @@ class Recorder:
         self.wrapped: weakref.WeakKeyDictionary[Any, str | None] = weakref.WeakKeyDictionary()
         """Clients of providers' libraries that are recorded here, and who is said to answer them."""
         self._start_afresh()
+        mine = weakref.ref(self)
+        # here and not with the first event: exit handlers run in the opposite order, and those of
+        # the app may record something
+        self._exit = partial(_end, mine)
+        if not settings.disabled:
+            atexit.register(self._exit)
         if self._sender.has_left_overs():
             self._start_thread()
-        mine = weakref.ref(self)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=lambda: _renew(mine))
 
@@ -89,7 +95,7 @@ class Recorder:
             thread.join(timeout)
             if thread.is_alive():
                 self._sender.keep_rest()
-        atexit.unregister(self._at_exit)
+        atexit.unregister(self._exit)
         left = self._outbox.unsettled
         if left > 0:
             self.tally.lost("failed", left, "there was no time left to send them")
@@ -146,15 +152,18 @@ class Recorder:
         with self._starting:
             if self._thread is not None:
                 return
-            thread = threading.Thread(target=self._sender.run, name="tokenwatcher", daemon=True)
+            thread = threading.Thread(target=self._work, name="tokenwatcher", daemon=True)
             self._thread = thread  # before it runs, lest a signal meanwhile start another
             try:
                 thread.start()
             except BaseException:
                 self._thread = None
                 raise
-        atexit.register(self._at_exit)
         self._end_with_worker()
+
+    def _work(self) -> None:
+        """What the thread does; it also keeps this from being forgotten before the process ends."""
+        self._sender.run()
 
     def _end_with_worker(self) -> None:
         """A worker of `multiprocessing` or Celery ends without atexit; each has its own way."""
