@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import zipapp
 from pathlib import Path
 from typing import Any
 
@@ -112,3 +113,48 @@ def test_module_that_is_not_there_is_told_as_python_tells_it(server: Any, tmp_pa
     done = run(server, tmp_path, "-m", "no_such_module")
     assert done.returncode == 1
     assert "No module named no_such_module" in done.stderr
+
+
+@pytest.mark.parametrize("how", [["late.py"], ["-m", "late"], ["-m", "package"]])
+def test_thread_that_outlives_the_program_finds_it_as_it_was(
+    server: Any, app: Path, how: list[str]
+) -> None:
+    program = """
+        import pickle, sys, threading
+        class Mine:
+            pass
+        main, file = threading.main_thread(), __file__
+        def late():
+            main.join()
+            print(type(pickle.loads(pickle.dumps(Mine()))), __package__, file, sys.argv)
+        threading.Thread(target=late).start()
+        """
+    (app / "package").mkdir()
+    (app / "package" / "__init__.py").touch()
+    for path in ("late.py", "package/__main__.py"):
+        (app / path).write_text(textwrap.dedent(program))
+    plain = run(server, app, *how, "--one", tokenwatcher=False)
+    ours = run(server, app, *how, "--one")
+    assert (ours.returncode, ours.stderr) == (0, "")
+    assert ours.stdout == plain.stdout
+
+
+def test_program_in_a_folder_or_an_archive_runs(server: Any, app: Path) -> None:
+    (app / "program").mkdir()
+    (app / "program" / "__main__.py").write_text("print('here', __name__)")
+    zipapp.create_archive(app / "program", app / "program.pyz")
+    for where in ("program", "program.pyz"):
+        done = run(server, app, where)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "here __main__\n", "")
+
+
+def test_program_flushes_and_configures_what_records_it(server: Any, app: Path) -> None:
+    (app / "own.py").write_text(
+        "import tokenwatcher as tw, ollama\n"
+        "ollama.Client().chat(model='one'); tw.flush(); assert tw.stats().sent == 1\n"
+        "tw.init(default_tags={'of': 'the app'}); ollama.Client().chat(model='two')\n"
+        "tw.flush(); assert tw.stats().sent == 1\n"
+    )
+    done = run(server, app, "own.py")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [event.get("tags") for event in server.events] == [None, {"of": "the app"}]
