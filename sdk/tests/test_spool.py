@@ -242,13 +242,19 @@ def test_a_child_forked_while_a_file_was_sent_does_not_keep_it_shut(tmp_path: Pa
     os.waitpid(child, 0)
 
 
-def test_a_spool_that_can_not_be_written_loses_nothing_while_there_is_memory(
-    server: Any, tmp_path: Path
+def test_a_spool_that_can_not_be_written_takes_no_try_away(
+    server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Where events can't be put on disk, each is sent as often as without a spool."""
     (tmp_path / "spool").write_text("a file where the folder should be")
-    server.answer(503)
-    client = TokenWatcher(KEY, server.url, flush_interval=0.0, spool_dir=tmp_path / "spool")
+    monkeypatch.setattr("tokenwatcher.sender._FIRST_PAUSE", 0.1)
+    for _ in range(3):
+        server.answer(503)
+    client = TokenWatcher(
+        KEY, server.url, flush_interval=0.0, spool_dir=tmp_path / "spool", max_retries=3
+    )
     ids = record(client, 1)
     assert client.flush(10)
     assert server.ids == ids
-    assert client.shutdown()
+    assert client.stats().failed == 0
+    client.shutdown()

@@ -144,6 +144,8 @@ class Sender:
 
     def _ask(self, part: Part) -> Verdict:
         """Ask until there is a verdict; `again` where the events were put on disk instead."""
+        if self._is_silent() and self._keep(part):
+            return Verdict("again", "the server did not answer just now")
         attempt = 0
         while True:
             verdict = self._attempt(part)
@@ -159,8 +161,6 @@ class Sender:
                 return verdict._replace(kind="refused")
 
     def _attempt(self, part: Part) -> Verdict:
-        if self._spool is not None and self._silences and time.monotonic() < self._next_look:
-            return Verdict("again", "the server did not answer just now")
         single = not self._batch and len(part) == 1
         path = "/api/ingest" if single else "/api/ingest/batch"
         body = part[0] if single else b'{"events":[' + b",".join(part) + b"]}"
@@ -173,6 +173,10 @@ class Sender:
             verdict = Verdict("again", f"no answer from the server: {type(error).__name__}")
         self._note(verdict)
         return verdict
+
+    def _is_silent(self) -> bool:
+        """Whether the server did not answer just now, and it is not yet time to ask again."""
+        return self._silences > 0 and time.monotonic() < self._next_look
 
     def _note(self, verdict: Verdict) -> None:
         if verdict.kind != "again":
