@@ -19,6 +19,7 @@ from tokenwatcher.recorder import Recorder
 from tokenwatcher.settings import Options, load
 from tokenwatcher.stream import watched
 from tokenwatcher.tally import Stats, log
+from tokenwatcher.tracking import Tracking
 from tokenwatcher.transport import Transport, http_transport
 from tokenwatcher.usage.reading import Quality, Tokens
 
@@ -73,18 +74,22 @@ class TokenWatcher:
         Returns what the call returned: an answer as it is, an awaitable to be awaited, or a
         stream that behaves as the original and is recorded when it ends, is closed or is left.
         An exception is recorded and goes on unchanged. `model` and `service_tier` are what is
-        asked for; the answer's own are used where it names them.
+        asked for; the answer's own are used where it names them. What a wrapped client records
+        meanwhile has the same tags, and stands for the call.
         """
         said = Facts(**facts)
         if self._settings.disabled:
             return call()
         begun = self._recording().begin(said)
+        tracking = Tracking(begun.facts)
         try:
-            answer = call()
+            with tracking:
+                answer = call()
         except BaseException as error:
-            begun.failed(error)
+            if not tracking.recorded:
+                begun.failed(error)
             raise
-        return cast(T, watched(begun, answer))
+        return cast(T, watched(begun, answer, recorded=tracking.recorded))
 
     def track_stream(self, call: Callable[[], T], **facts: Unpack[CallFacts]) -> T:
         """Like `track`, for a call whose answer comes in pieces: recorded when it has ended."""
@@ -215,17 +220,11 @@ class TokenWatcher:
         if self._settings.disabled or not self._settings.track_errors:
             return None
         try:
-            facts = within(
-                Facts(
-                    tags=tags,
-                    user_id=user_id,
-                    end_user_id=end_user_id,
-                    session_id=session_id,
-                    request_id=request_id,
-                    trace_id=trace_id,
-                ),
-                around(),
-            )
+            said = Facts(
+                tags=tags, user_id=user_id, end_user_id=end_user_id, session_id=session_id,
+                request_id=request_id, trace_id=trace_id,
+            )  # fmt: skip
+            facts = within(said, around())
             failure = failure_of(error)
             event = Event(
                 id=event_id or self._recorder.ids.new(),

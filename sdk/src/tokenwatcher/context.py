@@ -59,6 +59,11 @@ class tags:  # noqa: N801  # it is used as `with tw.tags(...)`
         self._tags = {name: value for name, value in named.items() if name not in IDENTITIES}
         self._identities = {name: value for name, value in named.items() if name in IDENTITIES}
 
+    def say(self, named: Mapping[str, Any], identities: Mapping[str, Any]) -> None:
+        """Say it apart: a tag may have any name. What is None is not said."""
+        self._tags = {name: value for name, value in named.items() if value is not None}
+        self._identities = {name: who for name, who in identities.items() if who is not None}
+
     def __enter__(self) -> None:
         outer = AROUND.get()
         before = outer or _NOTHING

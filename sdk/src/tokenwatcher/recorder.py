@@ -17,6 +17,7 @@ from tokenwatcher.outbox import Outbox
 from tokenwatcher.sender import Sender
 from tokenwatcher.settings import Settings
 from tokenwatcher.tally import Stats, Tally
+from tokenwatcher.tracking import WITHIN
 from tokenwatcher.transport import Transport
 
 if TYPE_CHECKING:
@@ -64,6 +65,9 @@ class Recorder:
                 return False
             if self._thread is None:
                 self._start_thread()
+            tracking = WITHIN.get()
+            if tracking is not None:
+                tracking.recorded = True
         except Exception as error:  # noqa: BLE001  # nothing of ours may reach the app
             self.tally.internal(error)
             return False

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from tokenwatcher.begun import Call
+from tokenwatcher.tracking import Tracking
 from tokenwatcher.watch import Watch
 
 
@@ -212,10 +213,13 @@ class TrackedAsyncStream(Tracked):
             self._tokenwatcher_watch.end("client_abort")
 
 
-def watched(call: Call, answer: Any, asked: dict[str, Any] | None = None) -> Any:
+def watched(
+    call: Call, answer: Any, asked: dict[str, Any] | None = None, *, recorded: bool = False
+) -> Any:
     """Record an answer, or see to it that it is recorded when it has come whole.
 
-    `asked` is what was asked for, where it is at hand (see `Watch`). Gives what the app is to get: the answer itself, or what stands for a stream or an awaitable.
+    `asked` is what was asked for, where it is at hand (see `Watch`). Where what is within the call
+    was recorded already, an answer that is here is not recorded again. Gives what the app is to get: the answer itself, or what stands for a stream or an awaitable.
     """
     try:
         if isinstance(answer, Tracked):  # the stream of a wrapped client, recorded already
@@ -232,7 +236,8 @@ def watched(call: Call, answer: Any, asked: dict[str, Any] | None = None) -> Any
     except Exception as error:  # noqa: BLE001  # nothing of ours may reach the app
         call.swallow(error)
         return answer
-    call.answered(answer)
+    if not recorded:
+        call.answered(answer)
     return answer
 
 
@@ -245,12 +250,15 @@ def tracked(
 
 
 async def _awaited(call: Call, answer: Awaitable[Any], asked: dict[str, Any] | None) -> Any:
+    tracking = Tracking(call.facts)
     try:
-        value = await answer
+        with tracking:
+            value = await answer
     except BaseException as error:
-        call.failed(error)
+        if not tracking.recorded:
+            call.failed(error)
         raise
-    return watched(call, value, asked)
+    return watched(call, value, asked, recorded=tracking.recorded)
 
 
 @lru_cache(maxsize=256)

@@ -29,6 +29,7 @@ MESSAGE = {
     "status": "completed",
     "content": [PART],
 }
+EMBEDDED = {"object": "embedding", "index": 0, "embedding": [0.5]}
 BEGUN: dict[str, Any] = {
     "id": "resp_0123456789abcdef",
     "object": "response",
@@ -182,3 +183,38 @@ def test_part_that_is_made_when_it_is_first_used_is_known_as_what_it_is(
     chat.of_the_app = 1
     made: Any = again.chat
     assert made.of_the_app == 1
+
+
+def test_tracked_function_that_uses_a_wrapped_client_counts_once_with_its_tags(
+    provider: Any, client: openai.OpenAI, captured: CapturedUsage
+) -> None:
+    """An answer without an id, as that of embeddings, nobody could tell from another."""
+    answer = {"object": "list", "model": "embed-3", "data": [EMBEDDED]}
+    provider.says({**answer, "usage": {"prompt_tokens": 7, "total_tokens": 7}})
+    asynchronous = captured.client.wrap(
+        openai.AsyncOpenAI(api_key="sk-made-up", base_url=provider.url), provider="openai"
+    )
+
+    @captured.client.observe(tags={"feature": "search", "session_id": "a tag"}, user_id="u1")
+    def number() -> int:
+        return len(client.embeddings.create(model="embed-3", input="x").data)
+
+    @captured.client.observe(tags={"feature": "search", "session_id": "a tag"}, user_id="u1")
+    async def number_async() -> int:
+        async with asynchronous:
+            return len((await asynchronous.embeddings.create(model="embed-3", input="x")).data)
+
+    assert number() == asyncio.run(number_async()) == 1
+    for event in captured.events:
+        assert (event["model"], event["inputTokens"], event["userId"]) == ("embed-3", 7, "u1")
+        assert event["tags"] == {"feature": "search", "session_id": "a tag"}
+    assert len(captured.events) == 2
+
+
+def test_failure_of_a_wrapped_client_in_a_tracked_call_counts_once(
+    provider: Any, client: openai.OpenAI, captured: CapturedUsage
+) -> None:
+    provider.says({"error": {"message": "No."}}, status=401)
+    with pytest.raises(openai.AuthenticationError):
+        captured.client.track(lambda: client.embeddings.create(model="embed-3", input="x"))
+    assert captured.event["errorType"] == "AuthenticationError"
