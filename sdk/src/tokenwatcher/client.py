@@ -81,7 +81,7 @@ class TokenWatcher:
         if self._settings.disabled:
             return call()
         begun = self._recording().begin(said)
-        tracking = Tracking(begun.facts)
+        tracking = Tracking(said)
         try:
             with tracking:
                 answer = call()
