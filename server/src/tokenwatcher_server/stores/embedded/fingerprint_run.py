@@ -90,7 +90,10 @@ class Run:
         ]
 
     def let_go(self) -> None:
-        """Give the pages that searches touched back to the system, which may still cache them."""
+        """Give the pages that were touched back to the system, which caches them as it can.
+
+        Random searches soon touch them all, and each would count as this process's memory.
+        """
         with suppress(AttributeError):
             self._map.madvise(mmap.MADV_DONTNEED)
 

@@ -26,8 +26,6 @@ RUN_ROWS = 64_000
 """Events after which the newest fingerprints become a run."""
 RUN_SEGMENTS = 8_000
 """Segments after which they do so too, that a start may have little to read again."""
-REST_SECONDS = 15.0
-"""How long pages that a search touched stay mapped."""
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +62,6 @@ class ResponseIndex:
         last = self._runs[-1].coverage if self._runs else Coverage(0, 0, bytes(32))
         self._newest = _Newest(last.last + 1, last.last, last.hash, 0, set())
         self._full: list[_Newest] = []
-        self._searched = False
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="response-index", daemon=True)
         self._thread.start()
@@ -87,7 +84,6 @@ class ResponseIndex:
             return set()
         with self._changed:
             runs, newest = self._runs, [self._newest, *self._full]
-            self._searched = True
         wanted = set(fingerprints)
         found = set().union(*(wanted & part.held for part in newest))
         if runs:
@@ -95,6 +91,7 @@ class ResponseIndex:
             arrays = Fingerprints.of(ordered)
             for run in runs:
                 found.update(ordered[position] for position in run.positions_of(arrays))
+                run.let_go()
         return found
 
     def add(
@@ -134,9 +131,8 @@ class ResponseIndex:
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._full or self._stopping, REST_SECONDS)
+                self._changed.wait_for(lambda: self._full or self._stopping)
                 full, stopping = self._full[:], self._stopping
-                rest, self._searched = self._searched and not full, False
             try:
                 if full:
                     self._write(full)
@@ -144,9 +140,6 @@ class ResponseIndex:
                 _log.warning("fingerprints stay in memory for now: %s", error)
                 if not stopping:
                     threading.Event().wait(1.0)
-            if rest:
-                for run in self._runs:
-                    run.let_go()
             if stopping:
                 return
 
