@@ -1,4 +1,7 @@
-"""Kills aimed at a commit and at the columns' transaction: nothing is lost, nothing doubled."""
+"""Kills aimed at a commit, at the columns' transaction and at the writing of their file.
+
+Nothing is lost, nothing doubled.
+"""
 
 import asyncio
 import random
@@ -61,7 +64,9 @@ async def stored_batches(folder: Path, upto: int) -> list[int]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("aim", "longest"), [("committing", 0.004), ("applying", 0.03)])
+@pytest.mark.parametrize(
+    ("aim", "longest"), [("committing", 0.004), ("applying", 0.03), ("folding", 0.03)]
+)
 def test_kills_in_a_commit_and_in_the_columns_lose_and_double_nothing(
     tmp_path: Path, aim: str, longest: float
 ) -> None:

@@ -1,13 +1,21 @@
 """A full disk: 503 with Retry-After, reads go on, and room makes it work again by itself."""
 
+import asyncio
 import os
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+
+from server.tests.faults.writes_until_killed import BATCH, batch, question
+from tokenwatcher_server.events.store import EventStore, StoreUnavailable
+from tokenwatcher_server.kernel.clock import SystemClock
+from tokenwatcher_server.stores import open_store
+from tokenwatcher_server.stores.embedded import columns, journal
 
 
 def events() -> list[dict[str, Any]]:
@@ -80,3 +88,50 @@ def test_a_full_disk_refuses_and_recovers(small_disk: Path, new_instance: Any) -
         assert writing.post("/api/ingest/batch", json={"events": events()}).status_code == 200
         assert count(reading) == acknowledged + 200
     assert instance.cli("store", "verify")["sound"] is True
+
+
+def test_columns_that_others_left_no_room_for_go_on_once_there_is_some(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DuckDB gives a file up that it could not write: it has to be opened again."""
+    monkeypatch.setattr(columns, "FOLDED_IN_ROWS", BATCH)
+    monkeypatch.setattr(journal, "RESERVE_BYTES", 0)
+
+    async def work() -> None:
+        store = await open_store(None, small_disk / "data", SystemClock())
+        acknowledged = BATCH
+        try:
+            await store.append([batch(0)])
+            assert await _calls(store) == acknowledged
+            _fill(small_disk / "ballast", but=400_000)
+            for number in range(1, 4):
+                with suppress(StoreUnavailable):
+                    await store.append([batch(number)])
+                    acknowledged += BATCH
+            assert acknowledged > BATCH
+            with suppress(StoreUnavailable):
+                assert await _calls(store) == acknowledged
+            (small_disk / "ballast").unlink()
+            while True:
+                with suppress(StoreUnavailable):
+                    assert await _calls(store) == acknowledged
+                    break
+                await asyncio.sleep(0.2)
+            assert (await store.verify()).sound
+        finally:
+            await store.close()
+
+    asyncio.run(work())
+
+
+def _fill(path: Path, *, but: int) -> None:
+    with path.open("wb", buffering=0) as file:
+        with suppress(OSError):
+            while True:
+                file.write(bytes(100_000))
+        file.truncate(file.tell() - but)
+
+
+async def _calls(store: EventStore) -> int:
+    [[row]] = await store.usage([question()])
+    return int(row.values[0] or 0)

@@ -1,7 +1,8 @@
 """A process that writes to a store in a folder until it is killed, and says what it is doing.
 
-It prints `committing N` before batch N is appended, `acknowledged N` once it is, and
-`applying N` before it asks a question that has the batch applied to the columns.
+It prints `committing N` before batch N is appended, `acknowledged N` once it is, `applying N`
+before it asks a question that has the batch applied to the columns, and `folding 0` before the
+columns' file is written, which is after every few batches.
 """
 
 import asyncio
@@ -15,9 +16,11 @@ from tokenwatcher_server.kernel.clock import SystemClock
 from tokenwatcher_server.kernel.ids import ProjectId, WorkspaceId
 from tokenwatcher_server.kernel.period import Period
 from tokenwatcher_server.stores import open_store
+from tokenwatcher_server.stores.embedded import columns, columns_file
 
 WORKSPACE = WorkspaceId("0198c0de-0000-7000-8000-00000000a11c")
 BATCH = 200
+FOLDED_IN_BATCHES = 3
 EVER = Period(0, 4_000_000_000_000_000)
 
 
@@ -66,5 +69,17 @@ async def _write(folder: Path, first: int) -> None:
         await store.usage([question()])
 
 
+def _tell_of_folding() -> None:
+    fold_in = columns_file.fold_in
+
+    def telling(connection: columns_file.Cursor) -> None:
+        _say("folding", 0)
+        fold_in(connection)
+
+    columns.FOLDED_IN_ROWS = FOLDED_IN_BATCHES * BATCH
+    columns_file.fold_in = telling
+
+
 if __name__ == "__main__":
+    _tell_of_folding()
     asyncio.run(_write(Path(sys.argv[1]), int(sys.argv[2])))

@@ -5,18 +5,23 @@ import re
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tokenwatcher_server.events.store import EventStore
+from tokenwatcher_server.stores.embedded.columns import Columns
+from tokenwatcher_server.stores.embedded.journal_reader import JournalReader
+from tokenwatcher_server.stores.embedded.prepare import prepare, read
 from tokenwatcher_server.stores.embedded.response_index import RUN_ROWS, ResponseIndex
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="asks the Linux kernel")
 
 
-def _mapped_kb(folder: Path) -> int:
-    """How much of a folder's files is in this process's memory."""
+def _mapped_kb(file: Path) -> int:
+    """How much of a file is in this process's memory."""
     parts = re.split(r"^(?=[0-9a-f]+-[0-9a-f]+ )", Path("/proc/self/smaps").read_text(), flags=re.M)
-    sizes = [re.search(r"^Rss: +(\d+)", part, re.M) for part in parts if str(folder) in part]
+    sizes = [re.search(r"^Rss: +(\d+)", part, re.M) for part in parts if str(file) in part]
     return sum(int(size[1]) for size in sizes if size)
 
 
@@ -28,5 +33,33 @@ def test_a_search_among_old_answers_leaves_none_of_them_in_memory(tmp_path: Path
     with closing(ResponseIndex(tmp_path, lambda _: bytes(32))) as index:
         asked = [os.urandom(12) for _ in range(1_000)]
         assert index.find([*asked, *known[:1_000]]) == set(known[:1_000])
-        assert next(tmp_path.glob("*.run")).stat().st_size > 12 * RUN_ROWS
-        assert _mapped_kb(tmp_path) == 0
+        [run] = tmp_path.glob("*.run")
+        assert run.stat().st_size > 12 * RUN_ROWS
+        assert _mapped_kb(run) == 0
+
+
+def test_events_that_come_a_few_at_a_time_do_not_leave_a_row_group_each(
+    embedded: Any, cast: Any, tmp_path: Path
+) -> None:
+    """DuckDB keeps something in memory for each piece of a column, however few rows it has."""
+    batches, events = 12, 20
+
+    async def append(store: EventStore) -> None:
+        for _ in range(batches):
+            await store.append([[cast.event(tags={"team": "a"}) for _ in range(events)]])
+
+    embedded.run(append)
+    with (
+        closing(JournalReader(embedded.data_dir / "journal.db")) as journal,
+        closing(Columns(tmp_path / "new.duckdb", tmp_path / "tmp", threads=1)) as columns,
+    ):
+        for link in journal.links(0):
+            columns.apply(prepare(read([link]), columns.tag_slots))
+            columns.fold_in(always=True)
+        with columns.snapshot() as snapshot:
+            assert snapshot.rows("select count(*) from events") == [(batches * events,)]
+            for table in ("events", "hours", "tag_hours"):
+                [(groups,)] = snapshot.rows(
+                    f"select count(distinct row_group_id) from pragma_storage_info('{table}')"
+                )
+                assert groups <= 2, table

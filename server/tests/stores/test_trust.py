@@ -68,6 +68,23 @@ def without_its_last_commits(embedded: Any, cast: Any) -> None:
     older.replace(journal)
 
 
+def without_its_log_after_a_crash(embedded: Any, cast: Any) -> None:
+    """The newest events are in the journal's log alone when the process is killed."""
+    folder = embedded.data_dir
+    copy = folder.parent / "crashed"
+    append(embedded, [cast.event()])
+
+    async def work(store: EventStore) -> None:
+        await store.append([[cast.event() for _ in range(3)]])
+        shutil.copytree(folder, copy)
+
+    embedded.run(work)
+    shutil.rmtree(folder)
+    copy.rename(folder)
+    for beside in ("-wal", "-shm"):
+        (folder / f"journal.db{beside}").unlink()
+
+
 def without_its_journal(embedded: Any, cast: Any) -> None:
     append(embedded, [cast.event()])
     (embedded.data_dir / "journal.db").unlink()
@@ -81,7 +98,12 @@ def without_its_last_commits_and_columns(embedded: Any, cast: Any) -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    [without_its_last_commits, without_its_journal, without_its_last_commits_and_columns],
+    [
+        without_its_last_commits,
+        without_its_log_after_a_crash,
+        without_its_journal,
+        without_its_last_commits_and_columns,
+    ],
 )
 def test_a_journal_that_lost_acknowledged_events_is_refused_and_nothing_touched(
     embedded: Any, cast: Any, damage: Callable[[Any, Any], None]

@@ -4,6 +4,7 @@
 2. Wait a little longer for more, so that a step is large, unless a query is waiting.
 3. Apply what there is in one transaction of the columns file, with how far it goes.
 4. Wake the queries that waited for it.
+5. Write the columns file where much is in memory only.
 """
 
 import logging
@@ -12,6 +13,8 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
+
+import duckdb
 
 from tokenwatcher_server.events.store import StoreUnavailable
 from tokenwatcher_server.stores.embedded.chain import Link
@@ -100,6 +103,8 @@ class Applier:
             try:
                 with self._stepping:
                     self._apply_next()
+                    self._wake_waiting()
+                    self._fold_in()
             except Exception as error:  # noqa: BLE001 - the journal is safe; the thread must live on
                 _log.exception("applying events to the columns failed; trying again")
                 with self._changed:
@@ -107,14 +112,25 @@ class Applier:
                     self._changed.notify_all()
                 if self._pause():
                     return
-            else:
-                self._trouble = None
-                with self._changed:
-                    self._changed.notify_all()
 
     def _apply_next(self) -> None:
         if links := self._next_links():  # else they were applied in a pause
             self._columns.apply(prepare(read(links), self._columns.tag_slots))
+
+    def _fold_in(self) -> None:
+        try:
+            self._columns.fold_in()
+        except duckdb.Error:
+            applied = self.applied
+            with self._columns.reopened():
+                while self.applied < applied:
+                    self._apply_next()
+            raise
+
+    def _wake_waiting(self) -> None:
+        with self._changed:
+            self._trouble = None
+            self._changed.notify_all()
 
     def _await_work(self) -> bool:
         """Wait for a step's worth; False when it is time to stop."""

@@ -5,7 +5,6 @@ It holds nothing of its own: lost, damaged or of an older version, it is made an
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +13,26 @@ import msgspec
 
 from tokenwatcher_server.events.store import QUESTION_SECONDS, QuestionTooLong
 from tokenwatcher_server.stores import arrow
-from tokenwatcher_server.stores.embedded import hours
+from tokenwatcher_server.stores.embedded import columns_file, hours
+from tokenwatcher_server.stores.embedded.columns_file import (
+    Cursor,
+    cursor_of,
+    open_file,
+    remove_columns,
+)
 from tokenwatcher_server.stores.embedded.prepare import Applied, Prepared
 from tokenwatcher_server.stores.embedded.shared_lock import SharedLock
 from tokenwatcher_server.stores.embedded.stamp import VERSION, ColumnsUnusable, stamp_of
 from tokenwatcher_server.stores.embedded.step import EventStep, Table
 from tokenwatcher_server.stores.embedded.time_limit import TimeLimit
-from tokenwatcher_server.stores.schema import (
-    DERIVED_COLUMNS,
-    PRICE_COLUMNS,
-    STORED_COLUMNS,
-)
+from tokenwatcher_server.stores.schema import PRICE_COLUMNS
 
-MEMORY = "192MB"
-CHECKPOINT = "32MB"
-"""How large DuckDB's own log grows before it is folded in; a start after a crash reads it, and
-what is acknowledged meanwhile waits for it."""
-
-Cursor = duckdb.DuckDBPyConnection
+FOLDED_IN_ROWS = 110_000
+"""Rows after which the file is written: nearly one whole row group of DuckDB's."""
+FOLDED_IN_SEGMENTS = 8_000
+"""Segments after which it is too: a start after a crash reads them again."""
+FOLDED_IN_MB = 96
+"""How large rows grow in memory before it is: long texts take much of what DuckDB may have."""
 
 
 class Snapshot(msgspec.Struct, frozen=True):
@@ -55,29 +56,20 @@ class Columns:
     def __init__(
         self, path: Path, spill: Path, *, threads: int, question_seconds: float = QUESTION_SECONDS
     ) -> None:
-        self._path, self._settings = path, _config(spill, threads)
+        self._path, self._spill, self._threads = path, spill, threads
         self._open()
         self._users = SharedLock()
         self._time_limit = TimeLimit(question_seconds)
 
     def _open(self) -> None:
-        path = self._path
-        fresh = not path.exists()
+        self._connection = open_file(self._path, self._spill, self._threads)
         try:
-            self._connection = duckdb.connect(str(path), config=self._settings)
-        except duckdb.Error as error:
-            raise ColumnsUnusable(f"it can't be opened: {error}") from None
-        try:
-            self._connection.execute("set enable_external_access = false")
-            self._connection.execute("set lock_configuration = true")
-            if fresh:
-                path.chmod(0o600)
-                _create(self._connection)
             self.applied, self._tag_slots = _read_state(self._connection)
             self._merged, self._unmerged = hours.count(self._connection), 0
         except BaseException:
             self._connection.close()
             raise
+        self._written = self.applied
 
     @property
     def tag_slots(self) -> dict[str, int]:
@@ -85,12 +77,15 @@ class Columns:
         return self._tag_slots
 
     def apply(self, prepared: Prepared) -> None:
-        """Apply the next segments of the chain, and how far that is, in one transaction."""
+        """Apply the next segments of the chain, and how far that is, in one transaction.
+
+        It is durable once it is folded in; until then the journal alone is.
+        """
         self.load([prepared])
 
     def load(self, stretch: Iterable[Prepared]) -> None:
         """Like `apply` for one after the other, all in one transaction."""
-        cursor = self._connection.cursor()
+        cursor = cursor_of(self._connection)
         before, last, added = self.applied.sequence, None, 0
         tags: set[int] = set()
         try:
@@ -114,6 +109,20 @@ class Columns:
             self.applied = last.applied
             self._merged, self._unmerged = merged
 
+    def fold_in(self, *, always: bool = False) -> None:
+        """Write what was applied to the file, once that is much. For the thread that applies."""
+        if always or self._much_is_unwritten():
+            columns_file.fold_in(self._connection)
+            self._written = self.applied
+
+    def _much_is_unwritten(self) -> bool:
+        before, now = self._written, self.applied
+        if now.total - before.total >= FOLDED_IN_ROWS:
+            return True
+        if now.sequence - before.sequence >= FOLDED_IN_SEGMENTS:
+            return True
+        return now.sequence > before.sequence and _unwritten_mb(self._connection) >= FOLDED_IN_MB
+
     def _merge_hours(self, cursor: Cursor, added: int, events: int) -> tuple[int, int]:
         """Give the rows of the hourly sums as they are merged, and those added since."""
         unmerged = self._unmerged + added
@@ -125,7 +134,7 @@ class Columns:
     def snapshot(self) -> Iterator["Snapshot"]:
         """The events of one moment, for questions that may take as long as they need."""
         with self._users.together():
-            cursor = self._connection.cursor()
+            cursor = cursor_of(self._connection)
             try:
                 cursor.execute("begin")
                 yield Snapshot(cursor, *_slots(cursor))
@@ -142,6 +151,17 @@ class Columns:
             except duckdb.InterruptException:
                 raise QuestionTooLong from None
 
+    @contextmanager
+    def reopened(self) -> Iterator[None]:
+        """Go back to what is in the file: DuckDB gives up one that it could not write.
+
+        Questions wait until the block ends, which has to apply again what was applied before.
+        """
+        with self._users.alone():
+            self._connection.close()
+            self._open()
+            yield
+
     def take_over(self, path: Path) -> None:
         """Go on with another columns file, which is put in the place of this one.
 
@@ -155,13 +175,7 @@ class Columns:
 
     def close(self) -> None:
         self._time_limit.close()
-        self._connection.close()
-
-
-def remove_columns(path: Path) -> None:
-    """Remove a columns file and its log."""
-    path.unlink(missing_ok=True)
-    path.with_name(path.name + ".wal").unlink(missing_ok=True)
+        columns_file.close(self._connection)
 
 
 _INSERT = (
@@ -182,33 +196,6 @@ _REPRICE = (
 )
 
 
-def _config(spill: Path, threads: int) -> dict[str, str | bool | int | float | list[str]]:
-    return {
-        "threads": str(threads),
-        "memory_limit": MEMORY,
-        "temp_directory": str(spill),
-        "checkpoint_threshold": CHECKPOINT,
-        # folding the log in must not put together anew what lies there: that may be all of it
-        "max_vacuum_tasks": "0",
-        "autoload_known_extensions": "false",
-        "autoinstall_known_extensions": "false",
-        "allow_community_extensions": "false",
-        # a join is written the way it is to be run: rows in their order, the small table hashed;
-        # a page of events names its oldest, and planning a second look at each costs more than it
-        "disabled_optimizers": "join_order,build_side_probe_side,late_materialization",
-    }
-
-
-def _create(connection: Cursor) -> None:
-    columns = [f"{name} {kind}" for name, kind in (STORED_COLUMNS | DERIVED_COLUMNS).items()]
-    connection.execute("begin")
-    connection.execute(f"create table events ({', '.join(columns)})")
-    hours.create(connection)
-    connection.execute(package_files(__package__).joinpath("columns.sql").read_text())
-    connection.execute("insert into about values (?)", [VERSION])
-    connection.execute("commit")
-
-
 def _read_state(connection: Cursor) -> tuple[Applied, dict[str, int]]:
     stamp = stamp_of(connection)
     if stamp.version != VERSION:
@@ -217,6 +204,14 @@ def _read_state(connection: Cursor) -> tuple[Applied, dict[str, int]]:
         return stamp.applied, _slots(connection)[0]
     except duckdb.Error as error:
         raise ColumnsUnusable(f"it is not laid out as it should be: {error}") from None
+
+
+def _unwritten_mb(connection: Cursor) -> int:
+    [(size,)] = connection.execute(
+        "select sum(memory_usage_bytes + temporary_storage_bytes) // 1000000 from duckdb_memory()"
+        " where tag = 'IN_MEMORY_TABLE'"
+    ).fetchall()
+    return int(size)
 
 
 def _slots(connection: Cursor) -> tuple[dict[str, int], frozenset[int]]:

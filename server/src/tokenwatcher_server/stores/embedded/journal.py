@@ -30,8 +30,8 @@ from tokenwatcher_server.stores.embedded.journal_reader import (
 
 RESERVE_BYTES = 96 * 1024 * 1024
 """Kept free on the disk: what was acknowledged must still fit into the columns, so that questions
-go on being answered while a full disk takes nothing new. Both databases write anew, when they fold
-their logs in, what lies there: 32 MB each, and as much again while that lasts."""
+go on being answered while a full disk takes nothing new. They hold so much in memory before they
+write it, and the journal's own log is small beside that."""
 DIGEST_BYTES = 16
 _ADD_IDS = (
     POSITIONS + " insert into ids select"

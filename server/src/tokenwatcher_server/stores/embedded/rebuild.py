@@ -9,7 +9,8 @@ from itertools import chain, islice
 
 from tokenwatcher_server.events.store import StoreRefused
 from tokenwatcher_server.stores.embedded.chain import Link
-from tokenwatcher_server.stores.embedded.columns import Columns, remove_columns
+from tokenwatcher_server.stores.embedded.columns import Columns
+from tokenwatcher_server.stores.embedded.columns_file import remove_columns
 from tokenwatcher_server.stores.embedded.damage import readable
 from tokenwatcher_server.stores.embedded.files import StoreFiles, claimed
 from tokenwatcher_server.stores.embedded.files import prepare as prepare_folder
@@ -27,8 +28,8 @@ STRETCH_ROWS = 2_000_000
 """Rows in one transaction: what is rebuilt is written once, not again at every checkpoint."""
 LOGGED_ROWS = 500_000
 """Rows between two lines of the log."""
-SILENT_ROWS = 30_000
-"""So many missing rows the applier adds by itself beside a running server."""
+SILENT_ROWS = 150_000
+"""So many missing rows the applier adds by itself beside a running server: a crash leaves fewer."""
 
 Progress = Callable[[int, int], None]
 Learn = Callable[[Sequence[Read]], None]
@@ -112,6 +113,7 @@ def fill(columns: Columns, journal: JournalReader, also: Learn, progress: Progre
         prepared = _prepared(steps, columns.tag_slots, also, ahead)
         while stretch := list(islice(prepared, 1)):
             columns.load(_reported(_stretch(chain(stretch, prepared)), total, progress))
+            columns.fold_in(always=True)
 
 
 def _prepared(

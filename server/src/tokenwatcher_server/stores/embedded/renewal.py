@@ -13,7 +13,8 @@ import duckdb
 
 from tokenwatcher_server.events.store import StoreUnavailable
 from tokenwatcher_server.stores.embedded.applier import Applier
-from tokenwatcher_server.stores.embedded.columns import Columns, remove_columns
+from tokenwatcher_server.stores.embedded.columns import Columns
+from tokenwatcher_server.stores.embedded.columns_file import remove_columns
 from tokenwatcher_server.stores.embedded.files import StoreFiles
 from tokenwatcher_server.stores.embedded.journal_reader import JournalReader
 from tokenwatcher_server.stores.embedded.prepare import read

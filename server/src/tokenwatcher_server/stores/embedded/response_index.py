@@ -21,6 +21,8 @@ from tokenwatcher_server.stores.embedded.fingerprint_run import (
     merge_runs,
     write_run,
 )
+from tokenwatcher_server.stores.embedded.last_commit import NAME as LAST_COMMIT
+from tokenwatcher_server.stores.embedded.last_commit import LastCommit
 
 RUN_ROWS = 64_000
 """Events after which the newest fingerprints become a run."""
@@ -61,6 +63,8 @@ class ResponseIndex:
         self._runs = _open_runs(folder, hash_at)
         last = self._runs[-1].coverage if self._runs else Coverage(0, 0, bytes(32))
         self._newest = _Newest(last.last + 1, last.last, last.hash, 0, set())
+        self._last_commit = LastCommit(folder)
+        self._last_commit.note(last.last)
         self._full: list[_Newest] = []
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="response-index", daemon=True)
@@ -102,6 +106,7 @@ class ResponseIndex:
         newest.held.update(fingerprints)
         newest.last, newest.hash = sequence, chain_hash
         newest.rows += rows
+        self._last_commit.note(sequence)
         if newest.rows >= RUN_ROWS or sequence - newest.first >= RUN_SEGMENTS:
             self._turn_over()
 
@@ -120,6 +125,7 @@ class ResponseIndex:
             self._stopping = True
             self._changed.notify_all()
         self._thread.join()
+        self._last_commit.close()
 
     def _turn_over(self) -> None:
         with self._changed:
@@ -175,7 +181,7 @@ def _open_runs(folder: Path, hash_at: Callable[[int], bytes | None]) -> tuple[Ru
         next_first = runs[-1].coverage.last + 1
     kept = {run.path for run in runs}
     for path in folder.iterdir():
-        if path not in kept:
+        if path not in kept and path.name != LAST_COMMIT:
             path.unlink()
     return tuple(runs)
 

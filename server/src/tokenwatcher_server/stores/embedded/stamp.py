@@ -13,6 +13,7 @@ import msgspec
 from tokenwatcher_server.events.store import StoreRefused
 from tokenwatcher_server.stores.embedded.files import StoreFiles
 from tokenwatcher_server.stores.embedded.journal_reader import Head, JournalReader
+from tokenwatcher_server.stores.embedded.last_commit import last_commit
 from tokenwatcher_server.stores.embedded.prepare import Applied
 
 VERSION = 2
@@ -49,7 +50,11 @@ def refuse_what_the_journal_lacks(files: StoreFiles) -> None:
             f"{stamp.version}, this one knows {VERSION}): start that version again; nothing was "
             "changed"
         )
-    known = max(stamp.applied.sequence if stamp else 0, _last_run(files.responses))
+    known = max(
+        stamp.applied.sequence if stamp else 0,
+        _last_run(files.responses),
+        last_commit(files.responses),
+    )
     if known == 0:
         return
     if not files.journal.exists():
