@@ -3,14 +3,17 @@
 import os
 import re
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tokenwatcher_server.events.store import EventStore
-from tokenwatcher_server.stores.embedded.columns import Columns
+from tokenwatcher_server.stores.embedded import columns as columns_module
+from tokenwatcher_server.stores.embedded.chain import Link
+from tokenwatcher_server.stores.embedded.columns import Columns, Snapshot
 from tokenwatcher_server.stores.embedded.journal_reader import JournalReader
 from tokenwatcher_server.stores.embedded.prepare import prepare, read
 from tokenwatcher_server.stores.embedded.response_index import RUN_ROWS, ResponseIndex
@@ -38,28 +41,69 @@ def test_a_search_among_old_answers_leaves_none_of_them_in_memory(tmp_path: Path
         assert _mapped_kb(run) == 0
 
 
-def test_events_that_come_a_few_at_a_time_do_not_leave_a_row_group_each(
-    embedded: Any, cast: Any, tmp_path: Path
-) -> None:
-    """DuckDB keeps something in memory for each piece of a column, however few rows it has."""
-    batches, events = 12, 20
+BATCHES, EVENTS = 12, 20
+
+
+@contextmanager
+def applying(embedded: Any, cast: Any, folder: Path) -> Iterator[tuple[Columns, list[Link]]]:
+    """Empty columns, and the commits of a journal to apply to them."""
 
     async def append(store: EventStore) -> None:
-        for _ in range(batches):
-            await store.append([[cast.event(tags={"team": "a"}) for _ in range(events)]])
+        for _ in range(BATCHES):
+            await store.append([[cast.event(tags={"team": "a"}) for _ in range(EVENTS)]])
 
     embedded.run(append)
     with (
         closing(JournalReader(embedded.data_dir / "journal.db")) as journal,
-        closing(Columns(tmp_path / "new.duckdb", tmp_path / "tmp", threads=1)) as columns,
+        closing(Columns(folder / "new.duckdb", folder / "tmp", threads=1)) as columns,
     ):
-        for link in journal.links(0):
+        yield columns, list(journal.links(0))
+
+
+def count(snapshot: Snapshot) -> int:
+    [(events,)] = snapshot.rows("select count(*) from events")
+    return int(events)
+
+
+def test_events_that_come_a_few_at_a_time_do_not_leave_a_row_group_each(
+    embedded: Any, cast: Any, tmp_path: Path
+) -> None:
+    """DuckDB keeps something in memory for each piece of a column, however few rows it has."""
+    with applying(embedded, cast, tmp_path) as (columns, links):
+        for link in links:
             columns.apply(prepare(read([link]), columns.tag_slots))
             columns.fold_in(always=True)
         with columns.snapshot() as snapshot:
-            assert snapshot.rows("select count(*) from events") == [(batches * events,)]
+            assert count(snapshot) == BATCHES * EVENTS
             for table in ("events", "hours", "tag_hours"):
                 [(groups,)] = snapshot.rows(
                     f"select count(distinct row_group_id) from pragma_storage_info('{table}')"
                 )
                 assert groups <= 2, table
+
+
+def test_the_columns_are_opened_again_now_and_then_but_under_no_question(
+    embedded: Any, cast: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Path] = []
+    open_file = columns_module.open_file
+
+    def counted(path: Path, *rest: Any) -> Any:
+        opened.append(path)
+        return open_file(path, *rest)
+
+    monkeypatch.setattr(columns_module, "REOPENED_ROWS", 2 * EVENTS)
+    monkeypatch.setattr(columns_module, "open_file", counted)
+    with applying(embedded, cast, tmp_path) as (columns, links):
+        for number, link in enumerate(links, 1):
+            columns.apply(prepare(read([link]), columns.tag_slots))
+            with columns.snapshot() as asked:
+                before = len(opened)
+                columns.fold_in(always=True)
+                assert count(asked) == number * EVENTS
+                assert len(opened) == before
+            columns.fold_in(always=True)
+            with columns.snapshot() as asked:
+                assert count(asked) == number * EVENTS
+        assert opened[-1].name == "new.duckdb"
+        assert opened.count(opened[-1]) == 1 + BATCHES // 2

@@ -34,6 +34,10 @@ FOLDED_IN_SEGMENTS = 8_000
 FOLDED_IN_MB = 96
 """How large rows grow in memory before it is: long texts take much of what DuckDB may have."""
 
+REOPENED_ROWS = 1_000_000
+"""Rows after which the file is opened again: DuckDB keeps something in memory for each piece of a
+column that it wrote, and forgets it only then."""
+
 
 class Snapshot(msgspec.Struct, frozen=True):
     """A cursor whose statements all see the same events, and their tag keys' own columns."""
@@ -69,7 +73,7 @@ class Columns:
         except BaseException:
             self._connection.close()
             raise
-        self._written = self.applied
+        self._opened = self._written = self.applied
 
     @property
     def tag_slots(self) -> dict[str, int]:
@@ -114,6 +118,18 @@ class Columns:
         if always or self._much_is_unwritten():
             columns_file.fold_in(self._connection)
             self._written = self.applied
+            self._forget()
+
+    def _forget(self) -> None:
+        """Open the file again when it is time, and no question would have to wait."""
+        if self.applied.total - self._opened.total < REOPENED_ROWS:
+            return
+        with self._users.alone_if_free() as free:
+            if free:
+                merged = self._merged, self._unmerged
+                self._connection.close()
+                self._open()
+                self._merged, self._unmerged = merged
 
     def _much_is_unwritten(self) -> bool:
         before, now = self._written, self.applied

@@ -39,3 +39,17 @@ class SharedLock:
             with self._changed:
                 self._alone = False
                 self._changed.notify_all()
+
+    @contextmanager
+    def alone_if_free(self) -> Iterator[bool]:
+        """Hold it with nobody else, if that takes no waiting; says whether it is held."""
+        with self._changed:
+            free = not self._alone and self._together == 0
+            self._alone = self._alone or free
+        try:
+            yield free
+        finally:
+            if free:
+                with self._changed:
+                    self._alone = False
+                    self._changed.notify_all()
