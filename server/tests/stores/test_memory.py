@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from tokenwatcher_server.events.store import EventStore
-from tokenwatcher_server.stores.embedded import columns as columns_module
 from tokenwatcher_server.stores.embedded.chain import Link
 from tokenwatcher_server.stores.embedded.columns import Columns, Snapshot
+from tokenwatcher_server.stores.embedded.columns_file import Cursor, open_file
 from tokenwatcher_server.stores.embedded.journal_reader import JournalReader
 from tokenwatcher_server.stores.embedded.prepare import prepare, read
 from tokenwatcher_server.stores.embedded.response_index import RUN_ROWS, ResponseIndex
@@ -86,14 +86,14 @@ def test_the_columns_are_opened_again_now_and_then_but_under_no_question(
     embedded: Any, cast: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[Path] = []
-    open_file = columns_module.open_file
 
-    def counted(path: Path, *rest: Any) -> Any:
+    def counted(path: Path, spill: Path, threads: int) -> Cursor:
         opened.append(path)
-        return open_file(path, *rest)
+        return open_file(path, spill, threads)
 
-    monkeypatch.setattr(columns_module, "REOPENED_ROWS", 2 * EVENTS)
-    monkeypatch.setattr(columns_module, "open_file", counted)
+    columns_module = "tokenwatcher_server.stores.embedded.columns"
+    monkeypatch.setattr(f"{columns_module}.REOPENED_ROWS", 2 * EVENTS)
+    monkeypatch.setattr(f"{columns_module}.open_file", counted)
     with applying(embedded, cast, tmp_path) as (columns, links):
         for number, link in enumerate(links, 1):
             columns.apply(prepare(read([link]), columns.tag_slots))
