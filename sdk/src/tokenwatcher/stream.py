@@ -59,6 +59,10 @@ class Tracked:
     def __delattr__(self, name: str) -> None:
         delattr(self._tokenwatcher_stream, name)
 
+    def __copy__(self) -> Any:
+        """A copy would read the same pieces of the same answer, which is to be recorded once."""
+        return self
+
     def __repr__(self) -> str:
         return repr(self._tokenwatcher_stream)
 
