@@ -24,6 +24,25 @@ def test_app_gets_the_very_object_its_call_returned(captured: CapturedUsage) -> 
     assert captured.client.track(lambda: ANSWER, provider="openai") is ANSWER
 
 
+def test_a_prompt_leaves_the_process_only_with_the_call_that_it_is_given_for(
+    captured: CapturedUsage,
+) -> None:
+    captured.client.track(lambda: ANSWER, store_prompt="what is life?")
+    assert captured.event["prompt"] == "what is life?"
+    captured.client.track(lambda: ANSWER)
+    with captured.client.call("mine", "model-1", store_prompt="and death?") as call:
+        call.usage(1, 2)
+    with pytest.raises(ValueError):
+        captured.client.track(fail, store_prompt="why?")
+    captured.client.flush()
+    prompts = [event.get("prompt") for event in captured.events]
+    assert prompts == ["what is life?", None, "and death?", "why?"]
+
+
+def fail() -> None:
+    raise ValueError
+
+
 def test_event_tells_what_was_asked_for_and_what_answered(captured: CapturedUsage) -> None:
     captured.client.track(
         lambda: ANSWER,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar, cast
 from tokenwatcher.begun import Recording
 from tokenwatcher.context import around, within
 from tokenwatcher.decorators import flushed, observed
-from tokenwatcher.event import CallFacts, Event, Facts, OpenFacts, Tags, instant_ns, whole
+from tokenwatcher.event import BlockFacts, CallFacts, Event, Facts, Tags, instant_ns, whole
 from tokenwatcher.failure import failure_of
 from tokenwatcher.masking import mask
 from tokenwatcher.open_call import OpenCall
@@ -74,8 +74,10 @@ class TokenWatcher:
         Returns what the call returned: an answer as it is, an awaitable to be awaited, or a
         stream that behaves as the original and is recorded when it ends, is closed or is left.
         An exception is recorded and goes on unchanged. `model` and `service_tier` are what is
-        asked for; the answer's own are used where it names them. What a wrapped client records
-        meanwhile has the same tags, and stands for the call.
+        asked for; the answer's own are used where it names them. `store_prompt` is the prompt,
+        which leaves the process only where it is given here, and is kept only where the server's
+        operator allows it. What a wrapped client records meanwhile has the same tags, and stands
+        for the call.
         """
         said = Facts(**facts)
         if self._settings.disabled:
@@ -102,7 +104,7 @@ class TokenWatcher:
         """
         return lambda function: observed(self.track, function, dict(facts))
 
-    def call(self, provider: str, model: str, **facts: Unpack[OpenFacts]) -> OpenCall:
+    def call(self, provider: str, model: str, **facts: Unpack[BlockFacts]) -> OpenCall:
         """A call that the app makes in its own way, within a `with` or `async with` block.
 
         In the block, say what it used by `usage(...)`, or give the provider's `answer(...)`.
@@ -165,7 +167,7 @@ class TokenWatcher:
             return None
         try:
             facts = Facts(
-                None, None, None, tags, None, user_id, end_user_id, session_id, request_id,
+                None, None, None, tags, None, None, user_id, end_user_id, session_id, request_id,
                 trace_id, span_id, parent_span_id,
             )  # fmt: skip
             here = around()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from tokenwatcher.by_hand import ErrorFacts, ManualFacts
-    from tokenwatcher.event import CallFacts, OpenFacts
+    from tokenwatcher.event import BlockFacts, CallFacts
     from tokenwatcher.settings import Options
     from tokenwatcher.transport import Transport
 
@@ -138,7 +138,7 @@ def observe(**facts: Unpack[CallFacts]) -> Callable[[Callable[P, T]], Callable[P
     return lambda function: observed(track, function, dict(facts))
 
 
-def call(provider: str, model: str, **facts: Unpack[OpenFacts]) -> OpenCall:
+def call(provider: str, model: str, **facts: Unpack[BlockFacts]) -> OpenCall:
     """A call that the app makes in its own way; see `TokenWatcher.call`."""
     return _default.client().call(provider, model, **facts)
 

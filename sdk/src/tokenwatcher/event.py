@@ -42,6 +42,8 @@ class Facts(NamedTuple):
     service_tier: str | None = None
     tags: Tags | None = None
     metadata: Tags | None = None
+    store_prompt: str | None = None
+    """The prompt, where it is to leave the process."""
     user_id: str | None = None
     end_user_id: str | None = None
     session_id: str | None = None
@@ -71,7 +73,13 @@ class OpenFacts(Who, total=False):
     parent_span_id: str | None
 
 
-class CallFacts(OpenFacts, total=False):
+class BlockFacts(OpenFacts, total=False):
+    """The same, with the prompt where this call's is to be sent."""
+
+    store_prompt: str | None
+
+
+class CallFacts(BlockFacts, total=False):
     """All of `Facts`, as arguments by name."""
 
     provider: str | None
@@ -155,7 +163,7 @@ def to_wire(event: Event) -> dict[str, object]:
         "totalCostUsd": event.total_cost_usd,
         "tags": _tags(event.tags),
         "metadata": _tags(event.metadata),
-        "prompt": cut(event.prompt, 20_000),
+        "prompt": cut(event.prompt or facts.store_prompt, 20_000),
         "completion": cut(event.completion, 20_000),
     }
     fields.update(zip(_TOKEN_FIELDS, event.tokens, strict=True))

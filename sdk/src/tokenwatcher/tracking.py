@@ -14,7 +14,9 @@ from tokenwatcher.event import Facts
 
 WITHIN: ContextVar[Tracking | None] = ContextVar("tokenwatcher_within", default=None)
 """The innermost tracked call that is under way."""
-_NOBODY = (None,) * len(IDENTITIES)
+_SAID = ("store_prompt", *IDENTITIES)
+"""The last of the facts: what is said of a call apart from its tags."""
+_NOTHING = (None,) * len(_SAID)
 
 
 class Tracking:
@@ -44,8 +46,8 @@ class Tracking:
 def _block(facts: Facts) -> tags | None:
     """A block that says what a call says of itself; None where that is nothing."""
     named = facts.tags if isinstance(facts.tags, dict) else {}
-    if not named and facts[-len(IDENTITIES) :] == _NOBODY:
+    if not named and facts[-len(_SAID) :] == _NOTHING:
         return None
     block = tags()
-    block.say(named, {name: getattr(facts, name) for name in IDENTITIES})
+    block.say(named, {name: getattr(facts, name) for name in _SAID})
     return block

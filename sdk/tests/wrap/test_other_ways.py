@@ -211,6 +211,20 @@ def test_tracked_function_that_uses_a_wrapped_client_counts_once_with_its_tags(
     assert len(captured.events) == 2
 
 
+def test_prompt_of_a_tracked_call_goes_with_what_a_wrapped_client_records_in_it_alone(
+    provider: Any, client: openai.OpenAI, captured: CapturedUsage
+) -> None:
+    usage = {"prompt_tokens": 7, "total_tokens": 7}
+    provider.says({"object": "list", "model": "embed-3", "data": [EMBEDDED], "usage": usage})
+
+    def number() -> int:
+        return len(client.embeddings.create(model="embed-3", input="x").data)
+
+    captured.client.track(number, store_prompt="x")
+    number()
+    assert [event.get("prompt") for event in captured.events] == ["x", None]
+
+
 def test_failure_of_a_wrapped_client_in_a_tracked_call_counts_once(
     provider: Any, client: openai.OpenAI, captured: CapturedUsage
 ) -> None:
