@@ -12,10 +12,11 @@ import httpx
 import pytest
 
 from server.tests.faults.writes_until_killed import BATCH, batch, question
-from tokenwatcher_server.events.store import EventStore, StoreUnavailable
+from tokenwatcher_server.events.store import EventStore, StoreRefused, StoreUnavailable
 from tokenwatcher_server.kernel.clock import SystemClock
 from tokenwatcher_server.stores import open_store
 from tokenwatcher_server.stores.embedded import columns, journal
+from tokenwatcher_server.stores.embedded.last_commit import LastCommit, last_commit
 
 
 def events() -> list[dict[str, Any]]:
@@ -122,6 +123,38 @@ def test_columns_that_others_left_no_room_for_go_on_once_there_is_some(
             await store.close()
 
     asyncio.run(work())
+
+
+def test_a_start_on_a_full_disk_asks_for_room_and_works_with_it(small_disk: Path) -> None:
+    data = small_disk / "data"
+    data.mkdir()
+
+    async def work() -> None:
+        store = await open_store(None, data, SystemClock())
+        try:
+            await store.append([batch(1)])
+        finally:
+            await store.close()
+
+    asyncio.run(work())
+    _fill(small_disk / "ballast", but=0)
+    with pytest.raises(StoreRefused, match=r"journal\.db can't be opened .* make room on its disk"):
+        asyncio.run(work())
+    (small_disk / "ballast").unlink()
+    asyncio.run(work())
+
+
+def test_the_note_of_the_last_commit_stops_no_start(small_disk: Path) -> None:
+    _fill(small_disk / "ballast", but=0)
+    note = LastCommit(small_disk)
+    note.note(7)
+    note.close()
+    assert last_commit(small_disk) == 0
+    (small_disk / "ballast").unlink()
+    note = LastCommit(small_disk)
+    note.note(7)
+    note.close()
+    assert last_commit(small_disk) == 7
 
 
 def _fill(path: Path, *, but: int) -> None:

@@ -12,6 +12,8 @@ from tokenwatcher_server.stores.embedded.files import touch_private
 
 APPLICATION_ID = 0x54574A4C
 VERSION = 2
+LEAST_ROOM_BYTES = 1_000_000
+"""Without so much a sound file can't be opened: what SQLite keeps beside it has no room."""
 _HEADER_BYTES = 100
 _LAYOUT = ("journal.sql", "journal_2.sql")
 """What each version added to the one before it."""
@@ -38,8 +40,13 @@ def connect(path: Path, *, create: bool) -> sqlite3.Connection:
         if create:
             _bring_up_to_date(connection)
     except (sqlite3.Error, OSError) as error:
+        remedy = (
+            f"make room on its disk, which has {free} bytes left"
+            if (free := shutil.disk_usage(path.parent).free) < LEAST_ROOM_BYTES
+            else "put a backup in its place"
+        )
         raise StoreRefused(
-            f"{path} can't be opened ({error}): put a backup in its place; nothing was changed"
+            f"{path} can't be opened ({error}): {remedy}; nothing was changed"
         ) from None
     return connection
 

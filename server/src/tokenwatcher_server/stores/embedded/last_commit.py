@@ -15,22 +15,29 @@ _NUMBER = struct.Struct("<Q")
 
 
 class LastCommit:
-    """Notes the number. It outlives the process; what a power cut leaves of it may be older."""
+    """Notes the number. It outlives the process; what a power cut leaves of it may be older.
+
+    A disk without room for eight bytes leaves it without a note, and does not stop a start.
+    """
 
     def __init__(self, folder: Path) -> None:
-        descriptor = os.open(folder / NAME, os.O_CREAT | os.O_RDWR, 0o600)
-        try:
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, bytes(_NUMBER.size))
-            self._map = mmap.mmap(descriptor, _NUMBER.size)
-        finally:
-            os.close(descriptor)
+        self._map: mmap.mmap | None = None
+        with suppress(OSError):
+            descriptor = os.open(folder / NAME, os.O_CREAT | os.O_RDWR, 0o600)
+            try:
+                # written, not only made as long: a page without a place on disk ends the process
+                os.pwrite(descriptor, bytes(_NUMBER.size), 0)
+                self._map = mmap.mmap(descriptor, _NUMBER.size)
+            finally:
+                os.close(descriptor)
 
     def note(self, sequence: int) -> None:
-        _NUMBER.pack_into(self._map, 0, sequence)
+        if self._map is not None:
+            _NUMBER.pack_into(self._map, 0, sequence)
 
     def close(self) -> None:
-        self._map.close()
+        if self._map is not None:
+            self._map.close()
 
 
 def last_commit(folder: Path) -> int:
