@@ -1,11 +1,11 @@
 """Alerts by e-mail, to PagerDuty, and to the Slack channel that the settings name."""
 
 import json
-import quopri
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from email import message_from_string, policy
 from typing import Any
 
 import httpx
@@ -71,10 +71,14 @@ def test_a_test_alert_arrives_by_mail(new_instance: Callable[..., Any], inbox: M
         [delivery] = client.get("/api/alert-deliveries").json()["deliveries"]
     [(recipients, content)] = inbox.letters
     assert recipients == ["ops@example.com"]
-    assert "Test: [test] Chat <b>: spend today" in content
-    assert "<strong>[test] Chat &lt;b&gt;:" in content
-    read = quopri.decodestring(content.encode()).decode()
-    assert f'href="https://tokens.example.com/alerts/{rule_id}"' in read
+    letter = message_from_string(content, policy=policy.default)
+    plain, html = letter.get_body(["plain"]), letter.get_body(["html"])
+    assert plain is not None
+    assert html is not None
+    assert letter["subject"].startswith("Test: [test] Chat <b>: spend today")
+    assert plain.get_content().startswith("[test] Chat <b>: spend today")
+    assert "<strong>[test] Chat &lt;b&gt;:" in html.get_content()
+    assert f'href="https://tokens.example.com/alerts/{rule_id}"' in html.get_content()
     assert (delivery["state"], delivery["attempts"][0]["status"]) == ("sent", 250)
 
 
