@@ -7,8 +7,6 @@ import anthropic
 import openai
 import pydantic
 import pytest
-from mistralai.client import Mistral
-from mistralai.client.chat import Chat
 
 from sdk.tests.wrap.conftest import counts
 from tokenwatcher.testing import CapturedUsage
@@ -169,20 +167,6 @@ def test_foundry_is_named(provider: Any, captured: CapturedUsage) -> None:
         )
     assert answer.usage.output_tokens == 5
     assert (captured.event["provider"], counts(captured.event)) == ("azure", (17, 7, 5))
-
-
-def test_part_that_is_made_when_it_is_first_used_is_known_as_what_it_is(
-    captured: CapturedUsage,
-) -> None:
-    client = captured.client.wrap(Mistral(api_key="k"))
-    chat: Any = client.chat
-    assert isinstance(chat, Chat)
-    assert repr(chat) == repr(client.chat)
-    again = captured.client.wrap(Mistral(api_key="k"))
-    chat = again.chat
-    chat.of_the_app = 1
-    made: Any = again.chat
-    assert made.of_the_app == 1
 
 
 def test_tracked_function_that_uses_a_wrapped_client_counts_once_with_its_tags(
