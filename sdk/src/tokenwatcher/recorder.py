@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tokenwatcher.spool import Spool
 
 _SECONDS_AT_EXIT = 2.0
+_AT_SHUTDOWN = "interpreter shutdown"
+"""What Python says where a thread comes too late."""
 
 
 class OpenStream(Protocol):
@@ -160,8 +162,10 @@ class Recorder:
             self._thread = thread  # before it runs, lest a signal meanwhile start another
             try:
                 thread.start()
-            except BaseException:
+            except BaseException as error:
                 self._thread = None
+                if isinstance(error, RuntimeError) and _AT_SHUTDOWN in str(error):
+                    return  # from 3.12 on none starts any more; our exit handler sends what is queued
                 raise
         self._end_with_worker()
 
